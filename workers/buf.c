@@ -43,6 +43,19 @@ char *buf_grow(struct buf *buf, size_t more)
     return buf_end(buf);
 }
 
+void buf_exact(struct buf *buf, size_t capacity)
+{
+    char *data = malloc(capacity);
+    if (data == NULL)
+        die("out of memory: %zu bytes", capacity);
+    if (buf->length > 0)
+        memcpy(data, buf_start(buf), buf->length);
+    free(buf->data);
+    buf->data = data;
+    buf->head = 0;
+    buf->capacity = capacity;
+}
+
 char *buf_room(struct buf *buf, size_t more)
 {
     if (buf->capacity - buf->head - buf->length >= more && buf->data != NULL)

@@ -22,6 +22,8 @@ void buf_clear(struct buf *buf); /* frees the memory; the buf may be used again 
 void buf_reset(struct buf *buf); /* forgets the content, keeps the memory */
 /* Room for `more` bytes after the content; returns where they go. buf_added() says how many were written there. */
 char *buf_room(struct buf *buf, size_t more);
+/* Moves the content to memory of just `capacity` bytes (at least its length). */
+void buf_exact(struct buf *buf, size_t capacity);
 char *buf_grow(struct buf *buf, size_t more); /* the slow half of buf_room() */
 static inline char *buf_start(const struct buf *buf)
 {

@@ -1,7 +1,9 @@
 /* catalog: the table of native functions. A row is a function's whole public face: `GET /functions` prints it, the
- * worker runs it, the tests run its example. Adding a function is one row here and one C function in a natives_*.c.
+ * worker runs it, the tests run its example. Adding a function is one row in catalog.c, one in natives.c (its code) and
+ * one C function in a natives_*.c.
  *
- * The front includes this header for names, arity and texts; only the worker calls the functions. */
+ * The front links the rows for names, arity and texts; only the worker links and calls the code behind them
+ * (natives.h), so the front needs none of its libraries. */
 #ifndef FORKMAP_WORKERS_CATALOG_H
 #define FORKMAP_WORKERS_CATALOG_H
 
@@ -43,32 +45,32 @@ typedef size_t native_run(const char **cursor, const char *end, size_t most, cha
 #define NATIVE_FOLD 4u   /* one result for a run of items (dice): see `fold` */
 
 /* Folds items [first, first + count) of the call into `out`, replacing nothing: called for consecutive runs with the
- * same `out` before it is sent, so it merges. `args` is the task's payload. false: the payload is not what it expects. */
+ * same `out` before it is sent, so it merges. `args` is the task's payload. false: it is not what it expects. */
 typedef bool native_fold(struct span args, uint64_t first, uint64_t count, struct buf *out);
 
 struct native {
     const char *name;
-    const char *signature; /* "squared(x)" as shown to people */
-    const char *text;      /* what it does, its errors; one or two sentences */
+    const char *signature;      /* "squared(x)" as shown to people */
+    const char *text;           /* what it does, its errors; one or two sentences */
     const char *example_path;   /* "/map", "/starmap" or "/apply" */
     const char *example;        /* a request body that works as it stands */
     const char *example_answer; /* its answer, to the byte, or NULL where it is random or never comes */
     int least_args;
     int most_args; /* -1: any number */
     unsigned flags;
-    native_item *item;
-    native_run *run;   /* or NULL */
-    native_fold *fold; /* only with NATIVE_FOLD */
 };
 
-/* The rows, in the order to show them; NULL past the last. */
+/* The rows, in the order to show them; NULL past the last. They lie one behind another. */
 const struct native *catalog_row(size_t index);
+/* The row of that name, whatever its flags; NULL if there is none. */
 const struct native *catalog_find(const char *name, size_t length);
 /* The function's hash: SHA-256 of "native\0" and the name, by which tasks call it. */
 void catalog_hash(const struct native *native, uint8_t hash[32]);
+/* The row with that hash, or NULL. */
 const struct native *catalog_by_hash(const uint8_t hash[32]);
 
-/* Sets the call's error and returns false: `return native_fail(call, ITEM_BAD_ARGUMENTS, "TypeError", "…", …)`. */
+/* Sets the call's error and returns false (of natives.c, the worker's side): `return native_fail(call,
+ * ITEM_BAD_ARGUMENTS, "TypeError", "…", …)`. */
 bool native_fail(struct native_call *call, enum item_error type, const char *name, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -21,7 +21,7 @@ struct frame_header {
     uint32_t length;  /* bytes of payload that follow; a multiple of 8, at most FRAME_MAX */
     uint8_t type;     /* enum message */
     uint8_t version;  /* PROTOCOL_VERSION */
-    uint16_t padding; /* zero bytes at the payload's end that are not content, 0 to 7 */
+    uint16_t padding; /* how many of those, at the end, are no content: 0 to 7 zero bytes */
 };
 
 enum message {
@@ -76,6 +76,7 @@ enum items_format {
 #define TASK_STAR 1u          /* each item is an array of arguments */
 #define TASK_STOP_ON_ERROR 2u /* nothing of the task is started after its first failed item */
 #define TASK_LEAVE 4u         /* the worker says BYE and leaves after this task */
+#define TASK_QUICK 8u         /* short by measured cost: results of tasks before it may wait to be sent with its own */
 
 struct task_message {
     uint64_t task;        /* the front's number for it, never 0, never used twice */
@@ -93,7 +94,7 @@ struct task_message {
 };
 /* The frame's header and fixed part alone: the caller sends `payload.length` bytes and `*padding` zero bytes behind. */
 void message_pack_task_head(struct buf *to, const struct task_message *task, size_t *padding);
-bool message_unpack_task(struct span payload, struct task_message *task);
+bool message_unpack_task(struct span payload, uint16_t padding, struct task_message *task);
 
 #define RESULT_LAST 1u    /* nothing more comes of this task */
 #define RESULT_YIELDED 2u /* with LAST: items behind these were not started, give them out again */
@@ -111,6 +112,8 @@ struct result_message {
     struct span output; /* `count` times separator and JSON value (null for a failed item); for a fold its bytes */
 };
 #define RESULT_FIXED_BYTES 56u /* payload bytes before errors and output */
+/* Header and fixed part alone: the caller sends errors, output and padding to a multiple of 8 behind. */
+void message_pack_result_head(struct buf *to, const struct result_message *result);
 /* Packs everything; `errors` as built by message_add_error(). */
 void message_pack_result(struct buf *to, const struct result_message *result);
 bool message_unpack_result(struct span payload, uint16_t padding, struct result_message *result);
@@ -179,7 +182,7 @@ struct order {
 };
 
 enum report_type {
-    REPORT_FORKED = 1, /* zygote: it runs; pid */
+    REPORT_FORKED = 1, /* zygote: it runs; pid, and the zygote's own as status */
     REPORT_FAILED = 2, /* zygote: fork refused; status is errno */
     REPORT_ENDED = 3,  /* zygote: reaped; status as waitpid() gives it */
 };

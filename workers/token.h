@@ -1,5 +1,6 @@
 /* token: checks and reads the JSON tokens of a span (RFC 8259, strictly): UTF-8, escapes, lone surrogates, depth and
- * duplicate members are all checked here. It allocates nothing for a value without objects of many members. Pure. */
+ * duplicate members are all checked here. It looks at no byte at or past `end`, and allocates nothing for a value whose
+ * objects have few members and no escapes in their names. Pure. */
 #ifndef FORKMAP_WORKERS_TOKEN_H
 #define FORKMAP_WORKERS_TOKEN_H
 
@@ -35,6 +36,9 @@ enum token token_read(const char **cursor, const char *end, struct span *value, 
 /* The first byte of [at, end) that is not a blank, or end. */
 const char *token_skip_blanks(const char *at, const char *end);
 
+/* The kind of a checked value that begins with this byte. */
+enum token token_kind(char first);
+
 /* The text of a checked string token (with its quotes), decoded to UTF-8 and appended to `out`. */
 void token_decode_string(struct span string, struct buf *out);
 /* A checked string token without escapes is its own text: true, and *text is what is between the quotes. */
@@ -42,7 +46,8 @@ bool token_plain_string(struct span string, struct span *text);
 /* Code points of a checked string token, as Python's len() and Array.from(s).length count them. */
 size_t token_string_length(struct span string);
 
-/* Walks the elements of a checked array token: `*cursor` starts at value.at; false at its end. Members likewise. */
+/* Walks the elements of a checked array token: `*cursor` starts at value.at; false at its end. Members
+ * likewise; a name is a string token, with its quotes. */
 bool token_next_element(struct span array, const char **cursor, struct span *element, enum token *kind);
 bool token_next_member(struct span object, const char **cursor, struct span *name, struct span *value,
                        enum token *kind);

@@ -1,0 +1,40 @@
+// number_double: see number_double.h. The only C++ in the project, for the speed of these two functions alone.
+#include "workers/number_double.h"
+
+#include <charconv>
+
+// from_chars() says "out of range" for too small as for too large. The decimal order of magnitude tells them apart: it
+// is beyond ±300 then, so its sign is enough.
+static bool too_large(const char *at, const char *end)
+{
+    long order = 0, exponent = 0;
+    bool fraction = false, significant = false;
+    for (at += *at == '-'; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.')
+            fraction = true;
+        else if (*at != '0')
+            significant = true;
+        if (*at != '.')
+            order += significant ? !fraction : -fraction;
+    }
+    bool small = false;
+    for (; at < end; at++) {
+        small |= *at == '-';
+        if (*at >= '0' && *at <= '9' && exponent < 1000000000000)
+            exponent = exponent * 10 + (*at - '0');
+    }
+    return order + (small ? -exponent : exponent) > 0;
+}
+
+extern "C" bool number_double_read(const char *at, const char *end, double *value)
+{
+    if (std::from_chars(at, end, *value).ec == std::errc())
+        return true;
+    *value = *at == '-' ? -0.0 : 0.0;
+    return !too_large(at, end);
+}
+
+extern "C" size_t number_double_shortest(double value, char *to)
+{
+    return std::to_chars(to, to + NUMBER_SHORTEST_MAX, value, std::chars_format::scientific).ptr - to;
+}
