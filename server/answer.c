@@ -15,15 +15,20 @@ void answer_clear(struct answer *answer)
     *answer = (struct answer){0};
 }
 
-void answer_header(struct answer *answer, const char *name, const char *format, ...)
+char *answer_header_room(struct answer *answer, const char *name)
 {
     if (answer->header_count == ANSWER_HEADERS_MAX)
         die("an answer has more than %d headers", ANSWER_HEADERS_MAX);
+    answer->headers[answer->header_count].name = name;
+    return answer->headers[answer->header_count++].value;
+}
+
+void answer_header(struct answer *answer, const char *name, const char *format, ...)
+{
     va_list list;
     va_start(list, format);
-    vsnprintf(answer->headers[answer->header_count].value, sizeof answer->headers->value, format, list);
+    vsnprintf(answer_header_room(answer, name), ANSWER_VALUE_BYTES, format, list);
     va_end(list);
-    answer->headers[answer->header_count++].name = name;
 }
 
 void answer_blocks(struct answer *answer, unsigned status, struct block *blocks, size_t count)

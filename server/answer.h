@@ -11,6 +11,7 @@
 #include "workers/buf.h"
 
 #define ANSWER_HEADERS_MAX 6
+#define ANSWER_VALUE_BYTES 192
 
 struct answer {
     unsigned status; /* 0: none yet */
@@ -19,7 +20,7 @@ struct answer {
     size_t block_count;
     struct {
         const char *name; /* static */
-        char value[160];
+        char value[ANSWER_VALUE_BYTES];
     } headers[ANSWER_HEADERS_MAX];
     size_t header_count;
     bool close; /* the connection, behind it */
@@ -28,6 +29,8 @@ struct answer {
 void answer_clear(struct answer *answer);
 void answer_header(struct answer *answer, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same, the value still to be written: at most ANSWER_VALUE_BYTES with its NUL. */
+char *answer_header_room(struct answer *answer, const char *name);
 /* Takes the buf's memory. */
 void answer_json(struct answer *answer, unsigned status, struct buf *body);
 /* Takes the blocks. */

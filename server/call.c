@@ -41,6 +41,8 @@ void calls_init(struct calls *calls, const struct options *options)
                                             .item_timeout_ms = options->item_timeout_ms,
                                             .deadline_ms = options->deadline_ms,
                                             .demo_functions = options->demo_functions};
+    if (getrandom(&calls->seed, sizeof calls->seed, 0) != sizeof calls->seed)
+        die("no randomness");
     calls->made = calloc(functions_count(), sizeof *calls->made);
     if (calls->made == NULL)
         die("out of memory");
@@ -160,22 +162,22 @@ struct call *call_new(struct calls *calls, const struct call_start *start)
         die("out of memory");
     call->calls = calls;
     call->start = *start;
-    struct problem problem = {0};
+    struct problem *problem = &calls->problem; /* scratch: large, and needed by few */
+    problem->type = PROBLEM_NONE;
     bool named = false;
     enum scan_shape shape = SCAN_OBJECT;
     request_init(&call->request, start->endpoint, &calls->limits);
     struct scan_limits limits = {.item_bytes = calls->options->max_item_bytes, .items = calls->options->max_items};
-    if (admit(call, &problem) &&
-        (start->query == NULL || request_query(&call->request, start->query, &calls->limits, &named, &problem)))
-        body_shape(call, named, &shape, &problem);
+    if (admit(call, problem) &&
+        (start->query == NULL || request_query(&call->request, start->query, &calls->limits, &named, problem)))
+        body_shape(call, named, &shape, problem);
     scan_init(&call->scan, shape, &limits);
-    if (problem.type == PROBLEM_NONE && named && (start->endpoint & (ENDPOINT_APPLY | ENDPOINT_DICE)))
-        problem_set(&problem, PROBLEM_WRONG_VALUE, "only /map and /starmap take their function in the query");
-    if (problem.type == PROBLEM_NONE && start->content_length > 0 &&
-        !keep_room(call, (size_t)start->content_length))
-        refuse_budget(call, &problem);
-    if (problem.type != PROBLEM_NONE)
-        call_refuse(call, &problem);
+    if (problem->type == PROBLEM_NONE && named && (start->endpoint & (ENDPOINT_APPLY | ENDPOINT_DICE)))
+        problem_set(problem, PROBLEM_WRONG_VALUE, "only /map and /starmap take their function in the query");
+    if (problem->type == PROBLEM_NONE && start->content_length > 0 && !keep_room(call, (size_t)start->content_length))
+        refuse_budget(call, problem);
+    if (problem->type != PROBLEM_NONE)
+        call_refuse(call, problem);
     return call;
 }
 
@@ -207,15 +209,14 @@ static void refuse_scan(struct call *call)
 
 static bool take_members(struct call *call)
 {
-    struct problem problem; /* set where it is used: it is large, and this is on the path of the smallest request */
+    struct problem *problem = &call->calls->problem;
     size_t from = call->members_taken, to = call->scan.member_count;
     if (from == to)
         return true;
     call->members_taken = to;
-    memset(&problem, 0, sizeof problem);
-    if (request_members(&call->request, &call->scan, call->body, from, to, &call->calls->limits, &problem))
+    if (request_members(&call->request, &call->scan, call->body, from, to, &call->calls->limits, problem))
         return true;
-    call_refuse(call, &problem);
+    call_refuse(call, problem);
     return false;
 }
 
@@ -244,16 +245,23 @@ static bool function_open(struct call *call)
     return false;
 }
 
+/* Below 2^53: a JSON reader of doubles can give it back. SplitMix64 (Steele, Lea, Flood 2014) from a random start. */
+static uint64_t fresh_seed(struct calls *calls)
+{
+    uint64_t z = calls->seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (z ^ (z >> 31)) >> 11;
+}
+
 static bool begin(struct call *call)
 {
     struct calls *calls = call->calls;
     const struct request *request = &call->request;
     if (!function_open(call))
         return false;
-    if (!request->has_seed && getrandom(&call->request.seed, sizeof call->request.seed, GRND_NONBLOCK) < 0)
-        call->request.seed = (uint64_t)loop_now(calls->loop);
     if (!request->has_seed)
-        call->request.seed >>= 11; /* below 2^53: a JSON reader of doubles can give it back */
+        call->request.seed = fresh_seed(calls);
     call->request.has_seed = true;
     uint32_t number = function_number(request->function);
     bool spawn = request->context == CONTEXT_SPAWN;
@@ -363,11 +371,10 @@ static void count_items(struct call *call)
 
 static bool finish_reading(struct call *call)
 {
-    struct problem problem = {0};
     if (!feed(call, true) || !take_members(call) || lost_newlines(call))
         return false;
-    if (!request_finish(&call->request, &call->scan, &problem)) {
-        call_refuse(call, &problem);
+    if (!request_finish(&call->request, &call->scan, &call->calls->problem)) {
+        call_refuse(call, &call->calls->problem);
         return false;
     }
     return true;

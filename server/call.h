@@ -34,6 +34,8 @@ struct calls {
     uint64_t *made;      /* calls by function number */
     uint64_t live_ns;    /* when a worker was last alive */
     bool draining;
+    uint64_t seed;          /* what seeds are drawn from where none is given */
+    struct problem problem; /* scratch of the call that is being read */
     /* An answer is there; called at most once a call, never from within call_new(), call_body() or call_finish(). */
     void (*answered)(void *request);
 };

@@ -5,6 +5,7 @@
 
 #include "server/call_state.h"
 #include "workers/log.h"
+#include "workers/number.h"
 
 /* --- trace -------------------------------------------------------------------------------------------------------- */
 
@@ -174,22 +175,40 @@ static void conclude_map(struct call *call, enum ended ended)
         answer_header(&call->answer, "X-Failed-Items", "%llu", (unsigned long long)failed);
 }
 
+/* Milliseconds with three digits behind the point. */
+static char *print_ms(char *to, uint64_t ns)
+{
+    uint64_t us = (ns + 500) / 1000;
+    to += number_print_uint64(us / 1000, to);
+    *to++ = '.';
+    *to++ = (char)('0' + us / 100 % 10);
+    *to++ = (char)('0' + us / 10 % 10);
+    *to++ = (char)('0' + us % 10);
+    return to;
+}
+
 /* parse: until the body was whole; queue: until the first item began; compute: until the last ended; merge: the rest. */
 static void add_timing(struct call *call, uint64_t now_ns)
 {
+    static const char *const names[] = {"parse;dur=", ", queue;dur=", ", compute;dur=", ", merge;dur="};
     uint64_t started_ns = call->started_ns > call->read_ns ? call->started_ns : call->read_ns;
     uint64_t ended_ns = call->ended_ns > started_ns ? call->ended_ns : started_ns;
-    double parts[] = {(double)(call->read_ns - call->start.now_ns), (double)(started_ns - call->read_ns),
-                      (double)(ended_ns - started_ns), (double)(now_ns > ended_ns ? now_ns - ended_ns : 0)};
-    answer_header(&call->answer, "Server-Timing", "parse;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, merge;dur=%.3f",
-                  parts[0] / 1e6, parts[1] / 1e6, parts[2] / 1e6, parts[3] / 1e6);
+    uint64_t parts[] = {call->read_ns - call->start.now_ns, started_ns - call->read_ns, ended_ns - started_ns,
+                        now_ns > ended_ns ? now_ns - ended_ns : 0};
+    char *to = answer_header_room(&call->answer, "Server-Timing");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t length = strlen(names[i]);
+        memcpy(to, names[i], length);
+        to = print_ms(to + length, parts[i]);
+    }
+    *to = '\0';
 }
 
 void call_conclude(struct call *call, enum ended ended)
 {
-    struct problem problem = {0};
     call->state = CALL_ENDED;
     if (call->lied) {
+        struct problem problem;
         problem_set(&problem, PROBLEM_INTERNAL, "a worker's results were not what it said they were");
         call_refuse(call, &problem);
     } else if (call->request.endpoint == ENDPOINT_DICE) {

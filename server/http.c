@@ -14,7 +14,9 @@
 #include "server/routes.h"
 #include "workers/log.h"
 
-#define POOL_BYTES (64u << 10)       /* of a connection; bodies are read in halves of it */
+#define POOL_BYTES (16u << 10)       /* of a connection; bodies are read in halves of it */
+#define READ_LEAST 2048u              /* a run that brought more of bodies is followed by another, */
+#define READS_A_TURN 16u             /* up to so many before workers are looked after */
 #define IOVEC_MOST 900               /* the library stalls beyond 1,000 elements */
 #define IDLE_S 60u                   /* a connection between requests */
 #define SWEEP_NS 100000000ull        /* how often slow and gone clients are looked for */
@@ -62,6 +64,7 @@ struct http {
     struct exchange *waiting, *ready;
     size_t requests, fresh;
     uint64_t turn, now_ns, swept_ns, last_id;
+    size_t uploaded; /* bytes of bodies, ever */
     struct gate_rules rules;
     bool quiet;
 };
@@ -335,7 +338,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
 {
     struct http *http = exchange->http;
     struct head head;
-    struct problem problem = {0};
+    struct problem problem; /* set where it is used: it is large */
     head.count = 0;
     head.exchange = exchange;
     head.content_type = head.accept = head.if_none_match = NULL;
@@ -442,6 +445,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
     if (*upload_bytes > 0) {
         if (exchange->connection != NULL)
             exchange->connection->body_bytes += *upload_bytes;
+        http->uploaded += *upload_bytes;
         bool fits = call_body(exchange->call, upload, *upload_bytes, http->now_ns);
         *upload_bytes = 0;
         return fits ? MHD_YES : MHD_NO;
@@ -561,6 +565,8 @@ static void sweep(struct http *http, uint64_t now_ns)
 void http_answered(void *context)
 {
     struct exchange *exchange = context;
+    if (!exchange->suspended && exchange->turn == exchange->http->turn)
+        exchange->http->fresh--;
     if (!exchange->suspended || exchange->resumed)
         return;
     list_remove(&exchange->http->waiting, exchange);
@@ -587,8 +593,13 @@ void http_run(struct http *http, uint64_t now_ns)
     if (now_ns - http->swept_ns >= SWEEP_NS)
         sweep(http, now_ns);
     resume_answered(http);
-    for (size_t i = 0; i < http->daemon_count; i++)
-        MHD_run(http->daemons[i]);
+    for (size_t i = 0; i < http->daemon_count; i++) {
+        size_t uploaded, runs = 0;
+        do { /* a large body comes in small reads: some of them a turn */
+            uploaded = http->uploaded;
+            MHD_run(http->daemons[i]);
+        } while (http->uploaded - uploaded > READ_LEAST && ++runs < READS_A_TURN);
+    }
 }
 
 size_t http_fresh(const struct http *http)

@@ -553,7 +553,7 @@ void pool_turn(struct pool *pool, uint64_t now_ns)
     pool->dirty_count = 0;
 }
 
-bool pool_poll(struct pool *pool, uint64_t wait_ns)
+bool pool_poll(struct pool *pool, uint64_t until_ns)
 {
     struct pollfd polled[64];
     uint32_t slots[64], count = 0;
@@ -563,10 +563,12 @@ bool pool_poll(struct pool *pool, uint64_t wait_ns)
         polled[count] = (struct pollfd){pool->seats[i].watch.fd, POLLIN, 0};
         slots[count++] = i;
     }
-    struct timespec wait = {0, (long)wait_ns};
-    if (count == 0 || ppoll(polled, count, &wait, NULL) <= 0)
+    if (count == 0)
         return false;
     uint64_t now_ns = clock_now_ns();
+    while (poll(polled, count, 0) == 0)
+        if ((now_ns = clock_now_ns()) >= until_ns)
+            return false;
     for (uint32_t i = 0; i < count; i++)
         if (polled[i].revents)
             read_results(&pool->seats[slots[i]], now_ns, 1);
