@@ -14,7 +14,9 @@
 #define FEED_BYTES (64u << 10)      /* a body is scanned in pieces at least so large while it arrives */
 #define TASK_BYTES (192u << 10)     /* of a task with `auto` chunks: a few fit a pipe */
 #define TASK_BYTES_MOST (48u << 20) /* of any: a frame's limit, and some */
-#define BODY_KEPT (64u << 10)
+#define BACKLOG_EVERY_NS 10000000ull
+#define CALLS_KEPT 256
+#define BODY_KEPT 4096u /* a kept call's body keeps its memory up to this */
 
 
 uint32_t functions_count(void)
@@ -50,6 +52,12 @@ void calls_init(struct calls *calls, const struct options *options)
 
 void calls_clear(struct calls *calls)
 {
+    while (calls->kept != NULL) {
+        struct call *call = calls->kept;
+        calls->kept = call->next_kept;
+        free(call->body);
+        free(call);
+    }
     free(calls->made);
 }
 
@@ -134,6 +142,16 @@ static bool body_shape(const struct call *call, bool named, enum scan_shape *sha
     return true;
 }
 
+/* The estimate looks at every call: a fresh one each 10 ms is good enough. */
+static uint64_t backlog_ns(struct calls *calls, uint64_t now_ns)
+{
+    if (now_ns - calls->backlog_at_ns >= BACKLOG_EVERY_NS) {
+        calls->backlog_ns = scheduler_backlog_ns(calls->scheduler);
+        calls->backlog_at_ns = now_ns;
+    }
+    return calls->backlog_ns;
+}
+
 static bool admit(struct call *call, struct problem *problem)
 {
     struct calls *calls = call->calls;
@@ -143,7 +161,7 @@ static bool admit(struct call *call, struct problem *problem)
         problem_set(problem, PROBLEM_UNAVAILABLE, "the service is stopping; it takes no new calls");
     else if (scheduler_live(calls->scheduler) == 0 && call->start.now_ns - calls->live_ns > CALLS_NO_WORKER_NS)
         problem_set(problem, PROBLEM_UNAVAILABLE, "no worker is alive; they are being started");
-    else if (scheduler_backlog_ns(calls->scheduler) / 1000000 > options->max_queue_ms)
+    else if (backlog_ns(calls, call->start.now_ns) / 1000000 > options->max_queue_ms)
         problem_set(problem, PROBLEM_UNAVAILABLE,
                     "the calls under way will take longer than max-queue-ms, %llu ms, by estimate",
                     (unsigned long long)options->max_queue_ms);
@@ -155,12 +173,46 @@ static bool admit(struct call *call, struct problem *problem)
     return false;
 }
 
+/* A zeroed call, with the body's memory of one before it: most requests are short, and many. */
+static struct call *call_make(struct calls *calls)
+{
+    struct call *call = calls->kept;
+    if (call == NULL) {
+        call = calloc(1, sizeof *call);
+        if (call == NULL)
+            die("out of memory");
+    } else {
+        calls->kept = call->next_kept;
+        calls->kept_count--;
+        char *body = call->body;
+        size_t capacity = call->body_capacity;
+        memset(call, 0, offsetof(struct call, scan));
+        memset(&call->request, 0, sizeof *call - offsetof(struct call, request));
+        call->body = body;
+        call->body_capacity = capacity;
+        calls->body_bytes += capacity;
+    }
+    call->calls = calls;
+    return call;
+}
+
+static void call_unmake(struct call *call)
+{
+    struct calls *calls = call->calls;
+    calls->body_bytes -= call->body_capacity;
+    if (calls->kept_count == CALLS_KEPT || call->body_capacity > BODY_KEPT) {
+        free(call->body);
+        free(call);
+        return;
+    }
+    call->next_kept = calls->kept;
+    calls->kept = call;
+    calls->kept_count++;
+}
+
 struct call *call_new(struct calls *calls, const struct call_start *start)
 {
-    struct call *call = calloc(1, sizeof *call);
-    if (call == NULL)
-        die("out of memory");
-    call->calls = calls;
+    struct call *call = call_make(calls);
     call->start = *start;
     struct problem *problem = &calls->problem; /* scratch: large, and needed by few */
     problem->type = PROBLEM_NONE;
@@ -429,9 +481,7 @@ void call_free(struct call *call)
     roll_tally_clear(&call->tally);
     buf_clear(&call->payload);
     free(call->trace);
-    call->calls->body_bytes -= call->body_capacity;
-    free(call->body);
-    free(call);
+    call_unmake(call);
 }
 
 struct answer *call_answer(struct call *call)

@@ -34,6 +34,9 @@ struct calls {
     uint64_t *made;      /* calls by function number */
     uint64_t live_ns;    /* when a worker was last alive */
     bool draining;
+    uint64_t backlog_ns, backlog_at_ns; /* the last estimate of work queued, and when it was made */
+    struct call *kept;      /* of requests that are over, to be used again */
+    size_t kept_count;
     uint64_t seed;          /* what seeds are drawn from where none is given */
     struct problem problem; /* scratch of the call that is being read */
     /* An answer is there; called at most once a call, never from within call_new(), call_body() or call_finish(). */

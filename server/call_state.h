@@ -23,6 +23,7 @@ struct trace {
 
 struct call {
     struct calls *calls;
+    struct call *next_kept;
     struct call_start start;
     enum call_state state;
     char *body;

@@ -67,8 +67,8 @@ static void turn(struct front *front)
     pool_turn(front->pool, now_ns);
     if (http_fresh(front->http) > 0) {
         /* Most answers are a few microseconds away: nearer than the cost of a suspension. */
-        uint64_t until_ns = clock_now_ns() + POLL_NS;
-        while (http_fresh(front->http) > 0 && pool_poll(front->pool, until_ns))
+        uint64_t poll_until_ns = clock_now_ns() + POLL_NS;
+        while (http_fresh(front->http) > 0 && pool_poll(front->pool, poll_until_ns))
             pool_turn(front->pool, now_ns);
         http_run(front->http, now_ns);
         pool_turn(front->pool, now_ns);

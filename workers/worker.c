@@ -6,6 +6,9 @@
 #include "workers/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,6 +24,7 @@
 #include "workers/runtime.h"
 
 #define READ_BYTES (64u << 10)
+#define SPIN_NS 30000ull
 #define SEND_AFTER_NS 5000000ull  /* partial results wait no longer than this */
 #define COPY_BYTES (16u << 10)    /* outputs shorter than this are gathered, longer ones written from where they are */
 #define BATCH_MOST 4096u
@@ -262,14 +266,21 @@ static void handle_frame(struct worker *worker, enum message type, uint16_t padd
 static void read_more(struct worker *worker, size_t wanted)
 {
     size_t room = wanted > worker->input.length + READ_BYTES ? wanted - worker->input.length : READ_BYTES;
+    uint64_t until_ns = worker->last_task != 0 ? clock_ns() + SPIN_NS : 0;
     for (;;) {
         ssize_t n = read(WORKER_TASK_FD, buf_room(&worker->input, room), room);
         if (n > 0) {
             buf_added(&worker->input, (size_t)n);
             return;
         }
-        if (n == 0 || errno != EINTR)
+        if (n == 0 || (errno != EINTR && errno != EAGAIN))
             _exit(0); /* end of file is the stop signal */
+        if (until_ns > 0 && clock_ns() < until_ns) {
+            sched_yield();
+            continue;
+        }
+        until_ns = 0;
+        poll(&(struct pollfd){WORKER_TASK_FD, POLLIN, 0}, 1, -1);
     }
 }
 
@@ -303,6 +314,7 @@ _Noreturn void worker_main(const struct worker_settings *settings)
     close(WORKER_PAGE_FD);
     worker.page->generation = settings->generation;
     limit_memory(settings->memory_bytes);
+    fcntl(WORKER_TASK_FD, F_SETFL, O_NONBLOCK);
     worker.now_ns = worker.sent_ns = clock_ns();
     message_pack_ready(&worker.frames, &(struct ready_message){PROTOCOL_VERSION, (uint32_t)getpid()});
     flush_frames(&worker);
