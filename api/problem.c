@@ -172,5 +172,9 @@ const char *problem_nearest(const char *name, size_t length, const char *const *
         nearest = names[i];
         bound = distance - 1;
     }
+    /* Half a name is meant too: "squar". */
+    for (size_t i = 0; i < count && nearest == NULL && length >= 3; i++)
+        if (strncasecmp(name, names[i], length) == 0)
+            nearest = names[i];
     return nearest;
 }

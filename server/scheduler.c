@@ -589,6 +589,8 @@ static void finish_task(struct scheduler *scheduler, struct slot *slot, const st
 {
     struct sched_task *task = slot_pop(scheduler, slot, now_ns);
     struct sched_call *call = task->call;
+    if (slot->head == NULL && slot->state == SLOT_BUSY)
+        slot_set(scheduler, slot, SLOT_READY, now_ns);
     if (call != NULL) {
         double most = 8 * QUANTUM_NS; /* a long item is not paid for over thousands of turns */
         call->deficit_ns += task->guess_ns;
@@ -605,11 +607,8 @@ static void finish_task(struct scheduler *scheduler, struct slot *slot, const st
         call_check(scheduler, call);
     }
     free(task);
-    if (slot->head == NULL && slot->state == SLOT_BUSY) {
-        slot_set(scheduler, slot, SLOT_READY, now_ns);
-        if (slot->dedicated && slot->call == NULL)
-            slot_retire(scheduler, slot, now_ns);
-    }
+    if (slot->state == SLOT_READY && slot->dedicated && slot->call == NULL)
+        slot_retire(scheduler, slot, now_ns);
 }
 
 enum sched_verdict scheduler_result(struct scheduler *scheduler, uint32_t number, const struct sched_result *result,

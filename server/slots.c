@@ -195,14 +195,17 @@ static void blame(struct scheduler *scheduler, struct slot *slot, const struct s
         run.exit_code = WEXITSTATUS(death->status);
     enum item_error error = classify(scheduler, slot, death);
     bool ours = slot->kill != KILL_NONE;
-    if (error == ITEM_OK && (!ours || slot->kill == KILL_BREACH) && (is_crash_signal(run.signal) || run.exit_code > 0))
-        function_crashed(scheduler, call->options.function, now_ns);
+    uint32_t function = call->options.function;
+    bool crash = error == ITEM_OK && (!ours || slot->kill == KILL_BREACH) &&
+                 (is_crash_signal(run.signal) || run.exit_code > 0);
     if (error != ITEM_OK)
         call_fail(scheduler, call, run.first, 1, error, &run);
     else if (run.attempts > call->options.crash_retries)
         call_fail(scheduler, call, run.first, 1, ITEM_WORKER_DIED, &run);
     else
         call_redo(scheduler, call, &run);
+    if (crash)
+        function_crashed(scheduler, function, now_ns);
 }
 
 /* The items of a dead worker's task that have no result: the one it was at is blamed, the others run again. */
