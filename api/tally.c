@@ -1,6 +1,7 @@
 /* tally: see tally.h. */
 #include "api/tally.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -105,20 +106,38 @@ void tally_add(struct tally *tally, struct span text)
 
 /* --- printing ----------------------------------------------------------------------------------------------------- */
 
+/* Sorted by what is cheap to compare; small enough for qsort() to move them and not pointers to them. */
 struct ranked {
     uint64_t count;
-    bool number;
-    struct numeral value; /* only its text, of what is no number */
+    double about; /* the number's value, as near as a double within int64's range is; infinity: it is no number */
+    const char *text;
+    uint32_t length;
 };
+
+static double about(struct span text)
+{
+    if (token_kind(*text.at) != TOKEN_NUMBER)
+        return INFINITY;
+    struct numeral numeral = numeral_read(text);
+    if (numeral.kind == NUMBER_INT64)
+        return (double)numeral.integer;
+    if (numeral.kind == NUMBER_BIG)
+        return *text.at == '-' ? -0x1p63 : 0x1p63;
+    return numeral.real < -0x1p63 ? -0x1p63 : numeral.real > 0x1p63 ? 0x1p63 : numeral.real;
+}
 
 static int compare_ranked(const void *a, const void *b)
 {
     const struct ranked *x = a, *y = b;
     if (x->count != y->count)
         return x->count > y->count ? -1 : 1;
-    if (x->number != y->number)
-        return x->number ? -1 : 1;
-    return x->number ? numeral_compare(&x->value, &y->value) : text_compare(x->value.text, y->value.text);
+    if (x->about != y->about)
+        return x->about < y->about ? -1 : 1;
+    struct span text = {x->text, x->length}, other = {y->text, y->length};
+    if (isinf(x->about))
+        return text_compare(text, other);
+    struct numeral number = numeral_read(text), other_number = numeral_read(other);
+    return numeral_compare(&number, &other_number);
 }
 
 static struct ranked *rank(const struct tally *tally)
@@ -127,10 +146,7 @@ static struct ranked *rank(const struct tally *tally)
     for (size_t i = 0; i < tally->count; i++) {
         const struct tally_entry *entry = &tally->entries[i];
         struct span text = {buf_start(&tally->texts) + entry->text, entry->length};
-        ranked[i] = (struct ranked){.count = entry->count, .value = {.text = text}};
-        ranked[i].number = token_kind(*text.at) == TOKEN_NUMBER;
-        if (ranked[i].number)
-            ranked[i].value = numeral_read(text);
+        ranked[i] = (struct ranked){entry->count, about(text), text.at, entry->length};
     }
     qsort(ranked, tally->count, sizeof *ranked, compare_ranked);
     return ranked;
@@ -142,7 +158,7 @@ void tally_print(const struct tally *tally, struct buf *out)
     buf_append_char(out, '[');
     for (size_t i = 0; i < tally->count; i++) {
         buf_append_text(out, i > 0 ? ",{\"value\":" : "{\"value\":");
-        buf_append(out, ranked[i].value.text.at, ranked[i].value.text.length);
+        buf_append(out, ranked[i].text, ranked[i].length);
         buf_append_text(out, ",\"count\":");
         buf_added(out, number_print_uint64(ranked[i].count, buf_room(out, NUMBER_TEXT_MAX)));
         buf_append_char(out, '}');

@@ -135,6 +135,8 @@ static bool take_frame(struct seat *seat, enum message type, uint16_t padding, s
     case MESSAGE_READY:
         if (!message_unpack_ready(payload, &ready))
             return false;
+        if (seat->pid == 0)
+            seat->pid = (int)ready.pid; /* the zygote's report may come behind the first results */
         scheduler_ready(seat->pool->scheduler, seat->slot, now_ns);
         return true;
     case MESSAGE_BYE:

@@ -217,7 +217,10 @@ static void zygote_ended(struct supervisor *supervisor, int status, uint64_t now
     struct child *zygote = &supervisor->zygote;
     char end[96];
     child_describe_end(status, end, sizeof end);
-    warning("the zygote (%d) %s; starting it again", (int)zygote->pid, end);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        notice("the zygote (%d) left: the front let it go", (int)zygote->pid); /* the front's own end is about to be told */
+    else
+        warning("the zygote (%d) %s; starting it again", (int)zygote->pid, end);
     child_ended(zygote, ZYGOTE_HEALTHY_NS, now);
     /* Later on a front without workers is better than none: it says what is wrong. */
     if (!supervisor->announced && child_hopeless(zygote, HOPELESS_NS))

@@ -122,7 +122,9 @@ static void near_names(void **state)
         {"x", NULL}, /* one change away from f, of which nothing is left */
         {"fx", "f"},
         {"tiem", NULL}, /* two from items, and one is the bound */
-        {"chunk", NULL},
+        {"chunk", "chunksize"}, /* half of it is meant too */
+        {"squar", "squared"},
+        {"sq", NULL},
         {"banana", NULL},
         {"", NULL},
     };

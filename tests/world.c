@@ -72,8 +72,10 @@ static void do_kill(struct world *world, const struct sched_action *action)
 {
     struct worker *worker = &world->workers[action->slot];
     world_note(world, "kill", action->slot, world->scheduler->slots[action->slot].kill, 0, 0, 0);
-    if (worker->life == LIFE_NONE || worker->generation != action->generation)
-        world_violated(world, "slot %u is killed, but nobody is there", action->slot);
+    if (worker->life == LIFE_NONE)
+        return; /* it went by itself, earlier in this turn */
+    if (worker->generation != action->generation)
+        world_violated(world, "the kill of slot %u meets another worker", action->slot);
     worker->kill_ns = world->now_ns + 20 * US + world_random(world, 2 * MS);
 }
 

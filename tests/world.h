@@ -108,7 +108,7 @@ struct world {
     struct scheduler *scheduler;
     uint64_t now_ns, event, turn, random;
     uint64_t arrival_ns, sample_ns, kill_ns, freeze_ns, link_ns;
-    bool link, lied;
+    bool link;
     struct worker *workers;
     size_t slots;
     struct client *clients;

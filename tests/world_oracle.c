@@ -226,7 +226,7 @@ void oracle_end(struct world *world, struct client *client, enum sched_ended end
 static void check_slots(struct world *world, bool *idle)
 {
     const struct scheduler *scheduler = world->scheduler;
-    uint32_t live = 0, starting = 0;
+    uint32_t live = 0, starting = 0, empty = 0;
     for (size_t i = 0; i < world->slots; i++) {
         const struct slot *slot = &scheduler->slots[i];
         const struct worker *worker = &world->workers[i];
@@ -242,13 +242,14 @@ static void check_slots(struct world *world, bool *idle)
         if (slot->state == SLOT_READY && tasks > 0)
             world_violated(world, "slot %zu has work and is called idle", i);
         live += !slot->dedicated && (slot->state == SLOT_READY || slot->state == SLOT_BUSY);
+        empty += slot->state == SLOT_EMPTY;
         starting += !slot->dedicated && slot->state == SLOT_STARTING;
         *idle = *idle || (!slot->dedicated && slot->state == SLOT_READY);
     }
     if (live != scheduler_live(scheduler) || starting != scheduler->starting)
         world_violated(world, "%u workers live, %u by its count", live, scheduler_live(scheduler));
-    if (world->link && scheduler->retry_ns <= world->now_ns && live + starting < scheduler_target(scheduler) &&
-        !world->lied)
+    bool possible = world->link && scheduler->retry_ns <= world->now_ns && empty > 0;
+    if (possible && live + starting < scheduler_target(scheduler))
         world_violated(world, "%u workers of %u, and none is started", live + starting, scheduler_target(scheduler));
 }
 

