@@ -37,8 +37,8 @@ CXXFLAGS += -std=c++17 $(OPT) $(WARN) $(HARDEN) -fno-exceptions -fno-rtti
 STATICCXX := $(if $(SAN),-lstdc++,-Wl,-Bstatic -lstdc++ -Wl,-Bdynamic)
 
 WORKER_LIBS := $(STATICCXX) -lnettle -lgmp -lm
-SERVER_LIBS := -lmicrohttpd -ljansson $(STATICCXX) -lnettle -lm
-TEST_LIBS := -lcmocka -lcurl -lmicrohttpd -ljansson $(STATICCXX) -lnettle -lgmp -lm
+SERVER_LIBS := -lmicrohttpd -ljansson -lz $(STATICCXX) -lnettle -lm
+TEST_LIBS := -lcmocka -lcurl -lmicrohttpd -ljansson -lz $(STATICCXX) -lnettle -lgmp -lm
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(filter %.c,$(1))) $(patsubst %.cc,$(B)/obj/%.o,$(filter %.cc,$(1)))
 WORKERS := $(filter-out workers/main_worker.c,$(wildcard workers/*.c workers/*.cc))

@@ -10,7 +10,7 @@
 #include "api/problem.h"
 #include "workers/buf.h"
 
-#define ANSWER_HEADERS_MAX 6
+#define ANSWER_HEADERS_MAX 8
 #define ANSWER_VALUE_BYTES 192
 
 struct answer {

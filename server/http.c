@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "server/gate.h"
+#include "server/gzip.h"
 #include "server/routes.h"
 #include "workers/log.h"
 
@@ -44,7 +45,8 @@ struct exchange {
     struct answer answer; /* of requests without a call */
     char *target;         /* raw, NUL-terminated */
     const char *query;    /* into target, NULL: none */
-    bool begun, finished, suspended, resumed, head_only, close;
+    bool begun, finished, suspended, resumed, close;
+    bool gzip; /* the client takes it */
     uint64_t turn; /* of the run in which its body was whole */
     struct loop_watch hangup;
     char id[ID_BYTES];
@@ -138,10 +140,45 @@ static ssize_t read_blocks(void *context, uint64_t position, char *to, size_t mo
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
-/* The library's response; takes the answer's blocks. */
-static struct MHD_Response *make_response(struct answer *answer)
+static ssize_t read_gzip(void *context, uint64_t position, char *to, size_t most)
 {
-    struct MHD_Response *response;
+    size_t length = gzip_read(context, to, most);
+    return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void free_gzip(void *context)
+{
+    gzip_free(context);
+}
+
+static size_t answer_bytes(const struct answer *answer)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < answer->block_count; i++)
+        bytes += answer->blocks[i].length;
+    return bytes;
+}
+
+/* The same compressed, if the client wants that and it is long enough; else NULL. */
+static struct MHD_Response *make_gzip(const struct exchange *exchange, struct answer *answer)
+{
+    if (!exchange->gzip || answer->status == 304 || answer_bytes(answer) < GZIP_LEAST)
+        return NULL;
+    struct gzip *gzip = gzip_new(answer->blocks, answer->block_count);
+    if (gzip == NULL)
+        return NULL;
+    answer->blocks = NULL;
+    answer->block_count = 0;
+    answer_header(answer, "Content-Encoding", "gzip");
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64u << 10, read_gzip, gzip, free_gzip);
+}
+
+/* The library's response; takes the answer's blocks. */
+static struct MHD_Response *make_response(const struct exchange *exchange, struct answer *answer)
+{
+    struct MHD_Response *response = make_gzip(exchange, answer);
+    if (response != NULL)
+        return response;
     if (answer->block_count == 0) {
         response = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     } else if (answer->block_count == 1) {
@@ -183,7 +220,7 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
 {
     unsigned status = answer->status;
     bool close = answer->close || exchange->close || exchange->http->quiet;
-    struct MHD_Response *response = make_response(answer);
+    struct MHD_Response *response = make_response(exchange, answer);
     if (answer->content_type != NULL)
         set_header(response, "Content-Type", answer->content_type);
     for (size_t i = 0; i < answer->header_count; i++)
@@ -193,7 +230,9 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
         set_header(response, "traceparent", exchange->traceparent);
     if (exchange->cors_origin[0] != '\0') {
         set_header(response, "Access-Control-Allow-Origin", exchange->cors_origin);
-        set_header(response, "Vary", "Origin");
+        set_header(response, "Vary", "Origin, Accept-Encoding");
+    } else if (exchange->gzip) {
+        set_header(response, "Vary", "Accept-Encoding");
     }
     if (close)
         set_header(response, "Connection", "close");
@@ -260,6 +299,10 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
             head->content_type = value;
         else if (is_named(name, name_length, "X-Request-Id"))
             copy_plain(head->exchange->id, sizeof head->exchange->id, value, value_length);
+        break;
+    case 15:
+        if (is_named(name, name_length, "Accept-Encoding"))
+            head->exchange->gzip = gzip_wanted(value);
         break;
     case 13:
         if (is_named(name, name_length, "If-None-Match"))

@@ -124,6 +124,8 @@ static void least_and_greatest_come_as_they_were(void **state)
         {",1e400,100000000000000000000,-1e400", 3, "-1e400", "1e400"},
         {",0.5,0", 2, "0", "0.5"},
         {",-0.5,0", 2, "-0.5", "0"},
+        {",-2,-2.5", 2, "-2.5", "-2"},
+        {",2.5,3,2", 3, "2", "3"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char wanted[128];
@@ -224,6 +226,20 @@ static void what_is_no_result_is_seen(void **state)
     aggregation_free(NULL);
 }
 
+/* Half of the least double and a very little more: only the rest of the division tells. */
+static void a_mean_is_rounded_by_its_last_bit(void **state)
+{
+    struct aggregation *aggregation = aggregation_new(AGGREGATE_MEAN);
+    struct buf printed = {0};
+    for (int i = 0; i < 16384; i++)
+        assert_true(add(aggregation, ",5e-324,0.0", 11, 2));
+    assert_string_equal(print(aggregation, &printed), "\"aggregate\":0.0");
+    assert_true(add(aggregation, ",5e-324", 7, 1));
+    assert_string_equal(print(aggregation, &printed), "\"aggregate\":5e-324");
+    aggregation_free(aggregation);
+    buf_clear(&printed);
+}
+
 /* 10^n - 1 and 1 make 10^n, whose digits all come of one carry. */
 static void long_integers_are_summed(void **state)
 {
@@ -255,6 +271,7 @@ int main(void)
         cmocka_unit_test(many_values_are_counted),
         cmocka_unit_test(what_is_no_number_is_refused),
         cmocka_unit_test(what_is_no_result_is_seen),
+        cmocka_unit_test(a_mean_is_rounded_by_its_last_bit),
         cmocka_unit_test(long_integers_are_summed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,13 +168,13 @@ static void go_wrong(struct world *world)
     static const int statuses[] = {SIGKILL, SIGTERM, SIGSEGV, 0, 9 << 8};
     uint32_t slot;
     if (world->now_ns >= world->kill_ns) {
-        world->kill_ns = world->now_ns + world_random(world, 200 * MS);
+        world->kill_ns = world->now_ns + world_random(world, 50 * MS);
         if (someone(world, &slot) != NULL)
             worker_die(world, slot, world->now_ns, false, statuses[world_random(world, 5)]);
         world->event++;
     }
     if (world->now_ns >= world->freeze_ns) {
-        world->freeze_ns = world->now_ns + world_random(world, 10 * SECOND);
+        world->freeze_ns = world->now_ns + world_random(world, 1 * SECOND);
         struct worker *worker = someone(world, &slot);
         if (worker != NULL && !worker->frozen)
             worker_freeze(world, slot);
@@ -275,7 +275,7 @@ void world_settle(struct world *world, uint64_t most_ns)
             world_violated(world, "call %llu does not end", (unsigned long long)world->clients->number);
         world_step(world);
     }
-    world_until(world, world->now_ns + 6 * SECOND); /* those told to leave have left by then, or were killed */
+    world_until(world, world->now_ns + 12 * SECOND); /* those told to leave have left by then, or were killed */
     for (uint32_t i = 0; i < world->slots; i++)
         if (world->workers[i].life != LIFE_NONE && scheduler_slot_state(world->scheduler, i) != SLOT_READY)
             world_violated(world, "slot %u is still %s", i, slot_state_name(scheduler_slot_state(world->scheduler, i)));

@@ -69,7 +69,7 @@ struct sent *worker_page(const struct worker *worker, uint64_t at_ns, uint32_t *
 {
     *item = 0;
     *since_ns = at_ns;
-    if (worker->life != LIFE_SERVING || worker->at >= worker->queued)
+    if (worker->life != LIFE_SERVING || worker->at >= worker->queued || worker->queue[worker->at].begun_ns == 0)
         return NULL;
     if (worker->frozen && worker->frozen_ns < at_ns)
         at_ns = worker->frozen_ns;
@@ -173,11 +173,11 @@ static void tell(struct world *world, uint32_t slot, struct sent *sent, bool ove
                                   .count = sent->computed - sent->reported,
                                   .flags = over ? sent->last : 0,
                                   .failed = sent->failed};
-    if (world->settings.chaos && world_chance(world, 100)) {
+    if (world->settings.chaos && world_chance(world, 500)) {
         lie(world, slot, result, sent);
         return;
     }
-    if (world->settings.chaos && world_chance(world, 100)) { /* times cannot be checked, only bounded */
+    if (world->settings.chaos && world_chance(world, 500)) { /* times cannot be checked, only bounded */
         result.started_ns = world_random(world, 2) ? UINT64_MAX : 0;
         result.ended_ns = world_random(world, UINT64_MAX);
     }
