@@ -9,7 +9,7 @@
 #include "workers/log.h"
 
 #define BLOCK_LEAST (64u << 10) /* fragments are merged into blocks at least so large, */
-#define BLOCK_SHARE 128         /* or the answer so far divided by this: so there are few blocks at any size */
+#define BLOCK_SHARE 64          /* or the answer so far divided by this: so there are few blocks at any size */
 #define HEAD_ROOM 16            /* bytes kept free before the first block's content */
 
 /* Results that came before their turn. */
@@ -22,7 +22,7 @@ struct early {
 struct failure {
     uint64_t item;
     enum item_error type;
-    size_t text, length; /* JSON object in `texts` */
+    char *text; /* a JSON object; malloc()ed */
 };
 
 struct outcome {
@@ -39,8 +39,6 @@ struct outcome {
     uint32_t listed_most;
     struct failure *failures;
     size_t failure_count, failure_capacity;
-    uint64_t highest; /* index of those kept */
-    struct buf texts, first_error;
     struct span_of_items {
         uint64_t first, end;
     } *done; /* aggregates only: which items ended, merged, ascending */
@@ -64,7 +62,7 @@ struct outcome *outcome_new(enum aggregate aggregate, uint32_t errors_listed)
     if (outcome == NULL)
         die("out of memory");
     outcome->aggregate = aggregate;
-    outcome->listed_most = errors_listed;
+    outcome->listed_most = errors_listed > 0 ? errors_listed : 1;
     if (aggregate != AGGREGATE_NONE)
         outcome->aggregation = aggregation_new(aggregate);
     return outcome;
@@ -80,10 +78,10 @@ void outcome_free(struct outcome *outcome)
         free(outcome->early[i].data);
     free(outcome->blocks);
     free(outcome->early);
+    for (size_t i = 0; i < outcome->failure_count; i++)
+        free(outcome->failures[i].text);
     free(outcome->failures);
     free(outcome->done);
-    buf_clear(&outcome->texts);
-    buf_clear(&outcome->first_error);
     aggregation_free(outcome->aggregation);
     free(outcome);
 }
@@ -140,14 +138,17 @@ static void append(struct outcome *outcome, const char *bytes, size_t length)
 
 static void append_nulls(struct outcome *outcome, uint64_t count)
 {
-    for (; count > 0; count--)
-        append(outcome, ",null", 5);
+    static const char nulls[] = ",null,null,null,null,null,null,null,null,null,null,null,null,null,null,null,null";
+    const uint64_t many = (sizeof nulls - 1) / 5;
+    for (; count >= many; count -= many)
+        append(outcome, nulls, sizeof nulls - 1);
+    append(outcome, nulls, count * 5);
 }
 
 /* The next results in order; takes `data` if it is not NULL. */
 static void append_run(struct outcome *outcome, struct span output, char *data)
 {
-    if (data != NULL && output.length >= block_bytes(outcome) / 2 && outcome->block_count > 0) {
+    if (data != NULL && output.length >= block_bytes(outcome) && outcome->block_count > 0) {
         add_block(outcome, data, (size_t)(output.at - data), output.length);
         outcome->tail_capacity = 0;
         outcome->bytes += output.length;
@@ -252,51 +253,58 @@ bool outcome_results(struct outcome *outcome, uint64_t first, uint32_t count, st
     return true;
 }
 
-static bool failure_before(const struct failure *a, const struct failure *b)
+/* The failures kept are a heap with the highest index on top: the entry at `at` goes to its place among those below. */
+static void sift_down(struct outcome *outcome, size_t at)
 {
-    return a->item < b->item;
+    struct failure *heap = outcome->failures, moved = heap[at];
+    for (size_t child; (child = 2 * at + 1) < outcome->failure_count; at = child) {
+        if (child + 1 < outcome->failure_count && heap[child + 1].item > heap[child].item)
+            child++;
+        if (heap[child].item <= moved.item)
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
 }
 
-/* Keeps the failures of the lowest indices, up to the limit: a heap with the highest on top. */
-static struct failure *keep_failure(struct outcome *outcome, uint64_t item)
+/* Keeps the failures of the lowest indices, as many as may be listed and at least one. Takes `text`. */
+static void keep_failure(struct outcome *outcome, struct failure failure)
 {
-    if (outcome->listed_most == 0)
-        return NULL;
     if (outcome->failure_count < outcome->listed_most) {
         outcome->failures =
             grow(outcome->failures, outcome->failure_count, &outcome->failure_capacity, sizeof *outcome->failures);
-        if (item > outcome->highest)
-            outcome->highest = item;
-        return &outcome->failures[outcome->failure_count++];
+        outcome->failures[outcome->failure_count++] = failure;
+        if (outcome->failure_count == outcome->listed_most)
+            for (size_t at = outcome->failure_count / 2; at-- > 0;)
+                sift_down(outcome, at);
+        return;
     }
-    if (item > outcome->highest)
-        return NULL; /* most come in ascending order and are only counted */
-    struct failure *highest = outcome->failures;
-    outcome->highest = item;
-    for (size_t i = 1; i < outcome->failure_count; i++)
-        if (failure_before(highest, &outcome->failures[i]))
-            highest = &outcome->failures[i];
-    for (size_t i = 0; i < outcome->failure_count; i++)
-        if (&outcome->failures[i] != highest && outcome->failures[i].item > outcome->highest)
-            outcome->highest = outcome->failures[i].item;
-    return highest;
+    free(outcome->failures[0].text);
+    outcome->failures[0] = failure;
+    sift_down(outcome, 0);
+}
+
+/* Whether a failure of this item would be listed. */
+static bool is_listed(const struct outcome *outcome, uint64_t item)
+{
+    return outcome->failure_count < outcome->listed_most || item < outcome->failures[0].item;
 }
 
 static void add_failure(struct outcome *outcome, uint64_t item, enum item_error type, struct span members,
                         uint32_t attempts)
 {
     outcome->failed++;
-    struct failure *failure = keep_failure(outcome, item);
-    if (failure == NULL)
-        return;
-    *failure = (struct failure){.item = item, .type = type, .text = outcome->texts.length};
-    buf_printf(&outcome->texts, "{\"index\":%llu,\"type\":\"%s\"", (unsigned long long)item, item_error_name(type));
+    if (!is_listed(outcome, item))
+        return; /* most come in ascending order: past the limit they are only counted */
+    struct buf text = {0};
+    buf_printf(&text, "{\"index\":%llu,\"type\":\"%s\"", (unsigned long long)item, item_error_name(type));
     if (members.length > 0) {
-        buf_append_char(&outcome->texts, ',');
-        buf_append(&outcome->texts, members.at, members.length);
+        buf_append_char(&text, ',');
+        buf_append(&text, members.at, members.length);
     }
-    buf_printf(&outcome->texts, ",\"attempts\":%u}", attempts);
-    failure->length = outcome->texts.length - failure->text;
+    buf_printf(&text, ",\"attempts\":%u}", attempts);
+    buf_append_char(&text, '\0');
+    keep_failure(outcome, (struct failure){item, type, text.data});
 }
 
 void outcome_failure(struct outcome *outcome, uint64_t item, enum item_error type, struct span members,
@@ -352,7 +360,7 @@ void outcome_lost(struct outcome *outcome, uint64_t first, uint64_t count, enum 
     buf_init(&members);
     describe(&members, type, death);
     for (uint64_t i = 0; i < count; i++) {
-        if (outcome->failure_count >= outcome->listed_most && i >= outcome->listed_most) {
+        if (!is_listed(outcome, first + i)) { /* nor is any behind it */
             outcome->failed += count - i;
             break;
         }
@@ -377,28 +385,17 @@ const char *outcome_refused(const struct outcome *outcome)
     return outcome->aggregation != NULL ? aggregation_refused(outcome->aggregation) : NULL;
 }
 
-size_t outcome_bytes(const struct outcome *outcome)
+const char *outcome_first_error(const struct outcome *outcome, uint64_t *index, enum item_error *type)
 {
-    size_t bytes = outcome->bytes;
-    for (size_t i = 0; i < outcome->early_count; i++)
-        bytes += outcome->early[i].length;
-    return bytes;
-}
-
-const char *outcome_first_error(struct outcome *outcome, uint64_t *index, enum item_error *type)
-{
-    struct failure *first = outcome->failures;
+    const struct failure *first = outcome->failures;
     if (outcome->failure_count == 0)
         return NULL;
     for (size_t i = 1; i < outcome->failure_count; i++)
-        if (failure_before(&outcome->failures[i], first))
+        if (outcome->failures[i].item < first->item)
             first = &outcome->failures[i];
     *index = first->item;
     *type = first->type;
-    buf_reset(&outcome->first_error);
-    buf_append(&outcome->first_error, buf_start(&outcome->texts) + first->text, first->length);
-    buf_append_char(&outcome->first_error, '\0');
-    return buf_start(&outcome->first_error);
+    return first->text;
 }
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
@@ -455,7 +452,7 @@ static void print_failures(struct outcome *outcome, struct buf *to, enum ended e
     for (size_t i = 0; i < outcome->failure_count; i++) {
         if (i > 0)
             buf_append_char(to, ',');
-        buf_append(to, buf_start(&outcome->texts) + outcome->failures[i].text, outcome->failures[i].length);
+        buf_append_text(to, outcome->failures[i].text);
     }
     buf_printf(to, "],\"errors_omitted\":%llu,\"not_run\":[",
                (unsigned long long)(outcome->failed - outcome->failure_count));

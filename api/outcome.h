@@ -46,14 +46,12 @@ void outcome_lost(struct outcome *outcome, uint64_t first, uint64_t count, enum 
 uint64_t outcome_failed(const struct outcome *outcome);
 /* The JSON type of the first result that the aggregate cannot take, or NULL. */
 const char *outcome_refused(const struct outcome *outcome);
-/* Bytes that it holds. */
-size_t outcome_bytes(const struct outcome *outcome);
 /* The first listed failure by index as a JSON object (for apply, and on_error fail); NULL if none failed. *index and
  * *type say which. Valid until outcome_free(). */
-const char *outcome_first_error(struct outcome *outcome, uint64_t *index, enum item_error *type);
+const char *outcome_first_error(const struct outcome *outcome, uint64_t *index, enum item_error *type);
 
 /* The whole answer of a map: {"results": [...], ...}; `items` is how many there were, `trace` JSON text to add or empty.
- * The blocks are the caller's: each data to be freed. At most OUTCOME_BLOCKS_MOST for answers below 1 GiB. */
+ * The blocks are the caller's: each data to be freed. Fewer than 1,000 for answers up to 1 GiB. */
 struct block *outcome_answer(struct outcome *outcome, uint64_t items, enum ended ended, struct span trace,
                              size_t *count);
 /* The only result, without its separator (apply). */

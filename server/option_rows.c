@@ -37,7 +37,7 @@ const struct option_row option_rows[] = {
     {"header-timeout-ms", MILLISECONDS, AT(header_timeout_ms), "10000", 100, DAY_MS,
      .text = "how long a request's header may take"},
     {"min-body-rate", BYTES, AT(min_body_rate), "1K", 0, 1 * G, .text = "a body comes at least so fast, per second"},
-    {"errors-listed", COUNT, AT(errors_listed), "1000", 0, 1000000, .text = "errors that one answer lists"},
+    {"errors-listed", COUNT, AT(errors_listed), "1000", 1, 1000000, .text = "errors that one answer lists"},
     {"idle-shrink-ms", MILLISECONDS, AT(idle_shrink_ms), "60000", 0, DAY_MS,
      .text = "a worker above `workers` that idles so long leaves; 0: never"},
     {"max-queue-ms", MILLISECONDS, AT(max_queue_ms), "30000", 1, DAY_MS,
