@@ -15,8 +15,6 @@
 #include "server/supervisor.h"
 #include "workers/log.h"
 
-#define POLL_NS 40000u /* how long a fresh request's answer is waited for before it is suspended */
-
 struct front {
     struct loop_watch control; /* first */
     const struct options *options;
@@ -63,18 +61,9 @@ static void turn(struct front *front)
     uint64_t due_ns = http_due_ns(front->http, now_ns), pool_due = pool_due_ns(front->pool, now_ns);
     loop_turn(front->loop, due_ns < pool_due ? due_ns : pool_due);
     now_ns = loop_now(front->loop);
-    http_run(front->http, now_ns);
-    pool_turn(front->pool, now_ns);
-    if (http_fresh(front->http) > 0) {
-        /* Most answers are a few microseconds away: nearer than the cost of a suspension. */
-        uint64_t poll_until_ns = clock_now_ns() + POLL_NS;
-        while (http_fresh(front->http) > 0 && pool_poll(front->pool, poll_until_ns))
-            pool_turn(front->pool, now_ns);
-        http_run(front->http, now_ns);
-        pool_turn(front->pool, now_ns);
-    }
-    if (http_answers(front->http))
-        http_run(front->http, now_ns);
+    pool_turn(front->pool, now_ns); /* what workers answered becomes answers */
+    http_run(front->http, now_ns);  /* these are sent, and what clients sent becomes tasks */
+    pool_turn(front->pool, now_ns); /* which go out in one write a worker */
     if (scheduler_live(front->scheduler) > 0) {
         front->calls.live_ns = now_ns;
         tell_serving(front);

@@ -20,6 +20,7 @@
 #define READS_A_TURN 16u             /* up to so many before workers are looked after */
 #define IOVEC_MOST 900               /* the library stalls beyond 1,000 elements */
 #define IDLE_S 60u                   /* a connection between requests */
+#define PATIENCE_NS 40000u           /* an answer is so near: nearer than the cost of a suspension */
 #define SWEEP_NS 100000000ull        /* how often slow and gone clients are looked for */
 #define EXTRA_CONNECTIONS 64         /* beyond max-connections, so that a 503 can be said */
 #define ID_BYTES 72
@@ -47,7 +48,7 @@ struct exchange {
     const char *query;    /* into target, NULL: none */
     bool begun, finished, suspended, resumed, close;
     bool gzip; /* the client takes it */
-    uint64_t turn; /* of the run in which its body was whole */
+    uint64_t wait_ns; /* when its body was whole */
     struct loop_watch hangup;
     char id[ID_BYTES];
     char traceparent[64];
@@ -65,7 +66,7 @@ struct http {
     size_t connection_count;
     struct exchange *waiting, *ready;
     size_t requests, fresh;
-    uint64_t turn, now_ns, swept_ns, last_id;
+    uint64_t now_ns, swept_ns, last_id;
     size_t uploaded; /* bytes of bodies, ever */
     struct gate_rules rules;
     bool quiet;
@@ -458,14 +459,14 @@ static void hung_up(struct loop_watch *watch, uint32_t events, uint64_t now_ns)
 static enum MHD_Result wait_for_answer(struct exchange *exchange)
 {
     struct http *http = exchange->http;
-    if (exchange->turn == 0) {
-        exchange->turn = http->turn;
-        http->fresh++;
+    if (exchange->wait_ns == 0) {
+        exchange->wait_ns = http->now_ns;
         enter(exchange, PHASE_WAIT);
+    }
+    if (http->now_ns - exchange->wait_ns < PATIENCE_NS) {
+        http->fresh++; /* the library asks again in the next run */
         return MHD_YES;
     }
-    if (exchange->turn == http->turn)
-        return MHD_YES;
     MHD_suspend_connection(exchange->mhd);
     exchange->suspended = true;
     list_add(&http->waiting, exchange);
@@ -608,8 +609,6 @@ static void sweep(struct http *http, uint64_t now_ns)
 void http_answered(void *context)
 {
     struct exchange *exchange = context;
-    if (!exchange->suspended && exchange->turn == exchange->http->turn)
-        exchange->http->fresh--;
     if (!exchange->suspended || exchange->resumed)
         return;
     list_remove(&exchange->http->waiting, exchange);
@@ -631,7 +630,6 @@ static void resume_answered(struct http *http)
 void http_run(struct http *http, uint64_t now_ns)
 {
     http->now_ns = now_ns;
-    http->turn++;
     http->fresh = 0;
     if (now_ns - http->swept_ns >= SWEEP_NS)
         sweep(http, now_ns);
@@ -645,19 +643,11 @@ void http_run(struct http *http, uint64_t now_ns)
     }
 }
 
-size_t http_fresh(const struct http *http)
-{
-    return http->fresh;
-}
-
-bool http_answers(const struct http *http)
-{
-    return http->ready != NULL;
-}
-
 uint64_t http_due_ns(struct http *http, uint64_t now_ns)
 {
     uint64_t due_ns = UINT64_MAX;
+    if (http->fresh > 0 || http->ready != NULL)
+        return 0;
     for (size_t i = 0; i < http->daemon_count; i++) {
         MHD_UNSIGNED_LONG_LONG wait_ms;
         if (MHD_get_timeout(http->daemons[i], &wait_ms) != MHD_YES)

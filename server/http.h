@@ -2,8 +2,8 @@
  * inside ours, asks the gate before a byte of a body is read, hands bodies to calls, sends answers, and ends
  * connections that are too slow or whose client left.
  *
- * A request whose answer is not there at once is not suspended in the same turn: the front first writes out what was
- * gathered and looks whether workers answer within some microseconds (http_fresh()), for a suspension costs more. */
+ * A request whose answer is not there at once is suspended only some microseconds later: most answers are nearer than
+ * what suspending, sleeping and waking cost. Until then the front turns without sleeping (http_due_ns() is 0). */
 #ifndef FORKMAP_SERVER_HTTP_H
 #define FORKMAP_SERVER_HTTP_H
 
@@ -23,10 +23,6 @@ struct http *http_new(struct loop *loop, struct calls *calls, const struct optio
 void http_free(struct http *http);
 /* Sockets are read, handlers called, answers sent. Ends with nothing left that waits for it alone. */
 void http_run(struct http *http, uint64_t now_ns);
-/* Requests that were read in the last run and wait for workers, not suspended yet. */
-size_t http_fresh(const struct http *http);
-/* Answers that came for suspended requests; http_run() sends them. */
-bool http_answers(const struct http *http);
 /* When http_run() is due though no descriptor is ready; 0: at once. */
 uint64_t http_due_ns(struct http *http, uint64_t now_ns);
 /* No new connections; those there are go on. */

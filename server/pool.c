@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -553,28 +552,6 @@ void pool_turn(struct pool *pool, uint64_t now_ns)
             flush(seat);
     }
     pool->dirty_count = 0;
-}
-
-bool pool_poll(struct pool *pool, uint64_t until_ns)
-{
-    struct pollfd polled[64];
-    uint32_t slots[64], count = 0;
-    for (uint32_t i = 0; i < pool->limits.slots && count < 64; i++) {
-        if (pool->seats[i].watch.fd < 0 || scheduler_slot_state(pool->scheduler, i) != SLOT_BUSY)
-            continue;
-        polled[count] = (struct pollfd){pool->seats[i].watch.fd, POLLIN, 0};
-        slots[count++] = i;
-    }
-    if (count == 0)
-        return false;
-    uint64_t now_ns = clock_now_ns();
-    while (poll(polled, count, 0) == 0)
-        if ((now_ns = clock_now_ns()) >= until_ns)
-            return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (polled[i].revents)
-            read_results(&pool->seats[slots[i]], now_ns, 1);
-    return true;
 }
 
 uint64_t pool_due_ns(const struct pool *pool, uint64_t now_ns)

@@ -47,9 +47,6 @@ void pool_free(struct pool *pool);
 void pool_link(struct pool *pool, int fd, uint64_t now_ns);
 /* All events of the turn are in: hand out work, write what is gathered, act. */
 void pool_turn(struct pool *pool, uint64_t now_ns);
-/* Results that come before the time `until_ns` are taken in; false: none came. It does not sleep: waking up would take
- * longer than most answers. */
-bool pool_poll(struct pool *pool, uint64_t until_ns);
 /* When pool_turn() is due though nothing happens. */
 uint64_t pool_due_ns(const struct pool *pool, uint64_t now_ns);
 

@@ -83,16 +83,18 @@ size_t process_rss_bytes(pid_t pid)
 
 size_t process_fds(pid_t pid)
 {
-    char path[64];
+    char path[64], target[256];
     size_t count = 0;
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *folder = opendir(path);
-    if (folder == NULL)
-        return 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count - 2; /* . and .. */
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = '\0';
+        count += length > 0 && strstr(target, "forkmap-page") == NULL;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return count;
 }
 
 size_t children_of(pid_t pid, const char *name, pid_t *pids, size_t most)

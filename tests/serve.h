@@ -58,6 +58,7 @@ bool server_is_quiet(struct server *server);
 size_t children_of(pid_t pid, const char *name, pid_t *pids, size_t most);
 pid_t server_front(const struct server *server);
 pid_t server_zygote(const struct server *server);
+/* Open descriptors but those of status pages: a slot keeps its page, and the slots are few. */
 size_t process_fds(pid_t pid);
 size_t process_rss_bytes(pid_t pid);
 /* 'R', 'S', 'T', 'Z', ...; 0: no such process. */

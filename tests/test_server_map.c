@@ -90,7 +90,7 @@ static void right_and_wrong_items(void **state)
 static void stop_starts_nothing_new(void **state)
 {
     json_t *json = post_json(*state, "/map",
-                             "{'function':'squared','items':['x',1,2,3,4,5,6,7],'chunksize':1,'processes':1,"
+                             "{'function':'sleep_ms','items':['x',20,20,20,20,20,20,20],'chunksize':1,'processes':1,"
                              "'on_error':'stop'}",
                              200);
     assert_json(json, "{'ended':'stopped','errors':[{'index':0,'type':'bad_arguments'}]}");

@@ -17,7 +17,8 @@
 enum kind {
     KIND_PLAIN,
     KIND_FAILS,     /* its result is an error */
-    KIND_POISON,    /* kills its worker */
+    KIND_POISON,    /* kills its worker, by a crash */
+    KIND_QUITS,     /* ends its worker, in good order or as if from outside */
     KIND_LOOPS,     /* never ends */
     KIND_HOGS,      /* grows until somebody kills it */
     KIND_FORBIDDEN, /* makes a forbidden system call */
@@ -34,7 +35,7 @@ struct world_function {
 };
 extern const struct world_function world_functions[];
 /* Their numbers. */
-enum { F_QUICK, F_SMALL, F_MEDIUM, F_SLOW, F_LONG, F_FAILING, F_POISON, F_LOOPS, F_HOGS, F_FORBIDDEN, F_GARBLED, F_LAST };
+enum { F_QUICK, F_SMALL, F_MEDIUM, F_SLOW, F_LONG, F_FAILING, F_POISON, F_QUITS, F_SNARE, F_LOOPS, F_HOGS, F_FORBIDDEN, F_GARBLED, F_LAST };
 
 struct world_settings {
     uint64_t seed;
@@ -62,6 +63,7 @@ struct client {
     struct item *ledger;
     uint64_t items, known, ended, failed, handed;
     bool complete, deaf; /* no more items come; its owner may not be named any more */
+    bool pieces;         /* its items become known little by little */
     uint32_t tasks;      /* in workers' pipes */
     uint64_t feed_ns, cancel_ns, arrived_ns, over_ns;
     uint64_t busy_ns; /* worker time that its results took */
@@ -125,9 +127,9 @@ struct world {
 /* --- world.c: time, clients ----------------------------------------------------------------------------------------- */
 void world_init(struct world *world, const struct world_settings *settings);
 void world_clear(struct world *world);
-/* A new call; owner, principal 0 and an hour's deadline are filled in where they are 0. All its items are known at once
- * unless `fed` is set. */
-struct client *world_call(struct world *world, struct sched_options options, uint64_t items, bool fed);
+/* A new call, whose items come with the next step; owner, an hour's deadline and half a minute for an item are filled
+ * in. It is the world's, and is gone some time after on_over(). */
+struct client *world_call(struct world *world, struct sched_options options, uint64_t items);
 /* The next instant at which anything happens. */
 void world_step(struct world *world);
 void world_until(struct world *world, uint64_t now_ns);

@@ -13,6 +13,8 @@ const struct world_function world_functions[] = {
     [F_LONG] = {"long", 20 * MS, 3, {0}},
     [F_FAILING] = {"failing", 20 * US, 2, {[KIND_FAILS] = 20000}},
     [F_POISON] = {"poison", 50 * US, 2, {[KIND_POISON] = 1000}},
+    [F_QUITS] = {"quits", 20 * US, 2, {[KIND_QUITS] = 1000}},
+    [F_SNARE] = {"snare", 1 * US, 1, {[KIND_LOOPS] = 100}},
     [F_LOOPS] = {"loops", 100 * US, 2, {[KIND_LOOPS] = 1000}},
     [F_HOGS] = {"hogs", 30 * US, 2, {[KIND_HOGS] = 2000}},
     [F_FORBIDDEN] = {"forbidden", 10 * US, 2, {[KIND_FORBIDDEN] = 1000}},
@@ -56,15 +58,15 @@ uint32_t world_fit(void *owner, uint64_t first, uint32_t most, bool chunksize_gi
     return fits < most ? fits : most;
 }
 
-struct client *world_call(struct world *world, struct sched_options options, uint64_t items, bool fed)
+struct client *world_call(struct world *world, struct sched_options options, uint64_t items)
 {
     struct client *client = calloc(1, sizeof *client);
     client->number = ++world->client_numbers;
     client->seed = mix(world->settings.seed * 1000003 + client->number);
     client->items = items;
     client->ledger = calloc(items + 1, sizeof *client->ledger);
-    client->feed_ns = client->cancel_ns = NEVER;
-    client->arrived_ns = world->now_ns;
+    client->cancel_ns = NEVER;
+    client->feed_ns = client->arrived_ns = world->now_ns;
     options.owner = client;
     if (options.deadline_ns == 0)
         options.deadline_ns = world->now_ns + 3600 * SECOND;
@@ -76,20 +78,15 @@ struct client *world_call(struct world *world, struct sched_options options, uin
     world->client_count++;
     world_note(world, "call", 0, client->number, items, options.function, options.principal);
     client->work = scheduler_call(world->scheduler, &options, world->now_ns);
-    if (fed)
-        client->feed_ns = world->now_ns + world_random(world, 2 * MS);
-    else
-        client_feed(world, client);
     return client;
 }
 
 /* More items are known: all, or, of a call that is fed in pieces, some. */
 void client_feed(struct world *world, struct client *client)
 {
-    bool pieces = client->feed_ns != NEVER;
     uint64_t missing = client->items - client->known;
-    client->known += pieces ? world_random(world, missing + 1) : missing;
-    client->complete = !pieces || (client->known == client->items && world_random(world, 2));
+    client->known += client->pieces ? world_random(world, missing + 1) : missing;
+    client->complete = !client->pieces || (client->known == client->items && world_random(world, 2));
     client->feed_ns = client->complete ? NEVER : world->now_ns + world_random(world, 3 * MS);
     world_note(world, "items", 0, client->number, client->known, client->complete, 0);
     scheduler_items(world->scheduler, client->work, client->known, client->complete);
@@ -171,13 +168,14 @@ void client_arrives(struct world *world)
         options.processes = 1 + (uint32_t)world_random(world, world->settings.max_workers);
     if (world_chance(world, 50000))
         options.deadline_ns = world->now_ns + world_random(world, 500 * MS);
-    if (function == F_LOOPS && options.item_timeout_ns == 0)
+    if (world_functions[function].per_million[KIND_LOOPS] > 0 && options.item_timeout_ns == 0)
         options.item_timeout_ns = 300 * MS;
     uint64_t items = some_items(world);
     options.isolated = items <= 300 && world_chance(world, 60000);
     options.spawn = world_chance(world, 60000);
-    struct client *client = world_call(world, options, items, world_chance(world, 250000));
+    struct client *client = world_call(world, options, items);
+    client->pieces = world_chance(world, 250000);
     client->fit = world_chance(world, 200000) ? 1 + (uint32_t)world_random(world, 100) : 0;
-    if (client->work != NULL && world_chance(world, 80000))
+    if (world_chance(world, 80000))
         client->cancel_ns = world->now_ns + world_random(world, 50 * MS);
 }

@@ -129,7 +129,10 @@ void oracle_death(struct world *world, uint32_t slot, const struct sent *page, u
 {
     const struct worker *worker = &world->workers[slot];
     enum kill_reason reason = world->scheduler->slots[slot].kill;
-    bool ours = reason == KILL_CANCEL || reason == KILL_STUCK; /* such a kill is no item's fault */
+    const struct slot *seen = &world->scheduler->slots[slot];
+    bool moved = page != NULL && (seen->seen_task != page->id || seen->seen_item != item);
+    bool limit = reason == KILL_TIMEOUT || reason == KILL_MEMORY;
+    bool ours = reason == KILL_CANCEL || reason == KILL_STUCK || (limit && moved); /* such a kill is no item's fault */
     if (page != NULL && item < page->count && !ours) {
         struct item *guilty = &page->client->ledger[page->first + item];
         guilty->deaths++;

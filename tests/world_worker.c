@@ -16,6 +16,8 @@ static int wait_status(enum kind kind, uint64_t cost_ns)
 {
     if (kind == KIND_FORBIDDEN)
         return SIGSYS;
+    if (kind == KIND_QUITS)
+        return cost_ns % 2 == 0 ? SIGKILL : 0;
     return cost_ns % 3 == 0 ? SIGSEGV : cost_ns % 3 == 1 ? SIGABRT : 3 << 8;
 }
 
@@ -40,7 +42,7 @@ static void look_ahead(struct worker *worker)
         }
         uint64_t cost_ns = item_cost(sent->client, sent->first + i);
         enum kind kind = item_kind(sent->client, sent->first + i);
-        if (kind == KIND_POISON || kind == KIND_FORBIDDEN) {
+        if (kind == KIND_POISON || kind == KIND_QUITS || kind == KIND_FORBIDDEN) {
             expect(worker, NEXT_DIE, at_ns + cost_ns / 2, i, failed);
             worker->next_status = wait_status(kind, cost_ns);
             return;
@@ -78,7 +80,7 @@ struct sent *worker_page(const struct worker *worker, uint64_t at_ns, uint32_t *
     for (*item = sent->computed; *item < sent->count; ++*item) {
         enum kind kind = item_kind(sent->client, sent->first + *item);
         uint64_t cost_ns = kind == KIND_HOGS ? HOG_NS : item_cost(sent->client, sent->first + *item);
-        bool endless = kind == KIND_POISON || kind == KIND_FORBIDDEN || kind == KIND_LOOPS || kind == KIND_MALFORMED;
+        bool endless = kind != KIND_PLAIN && kind != KIND_FAILS && kind != KIND_HOGS;
         if (endless || *since_ns + cost_ns > at_ns)
             break;
         *since_ns += cost_ns;
