@@ -1,43 +1,44 @@
 /* problem: see problem.h. */
 #include "api/problem.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "api/tree.h"
 
 #define NAME_MAX_BYTES 64 /* longer names are not compared: nobody misspells a name that long */
 
 static const struct {
     unsigned status;
-    const char *name; /* the last part of the type's URI */
+    const char *uri;
     const char *title;
 } rows[PROBLEM_TYPES] = {
-    [PROBLEM_NONE] = {200, "none", "No problem"},
-    [PROBLEM_MALFORMED_JSON] = {400, "malformed-json", "Malformed JSON"},
-    [PROBLEM_BAD_FRAMING] = {400, "bad-framing", "Bad framing"},
-    [PROBLEM_BAD_QUERY] = {400, "bad-query", "Malformed query string"},
-    [PROBLEM_UNAUTHORIZED] = {401, "unauthorized", "Authentication required"},
-    [PROBLEM_FORBIDDEN_ORIGIN] = {403, "forbidden-origin", "Origin not allowed"},
-    [PROBLEM_NOT_FOUND] = {404, "not-found", "Not found"},
-    [PROBLEM_METHOD_NOT_ALLOWED] = {405, "method-not-allowed", "Method not allowed"},
-    [PROBLEM_NOT_ACCEPTABLE] = {406, "not-acceptable", "No acceptable representation"},
-    [PROBLEM_REQUEST_TIMEOUT] = {408, "request-timeout", "The request took too long to arrive"},
-    [PROBLEM_TOO_LARGE] = {413, "too-large", "Too large"},
-    [PROBLEM_UNSUPPORTED_MEDIA] = {415, "unsupported-media-type", "Unsupported media type"},
-    [PROBLEM_MISDIRECTED] = {421, "misdirected", "Host not allowed"},
-    [PROBLEM_UNKNOWN_FUNCTION] = {422, "unknown-function", "Unknown function"},
-    [PROBLEM_UNKNOWN_MEMBER] = {422, "unknown-member", "Unknown member"},
-    [PROBLEM_MISSING_MEMBER] = {422, "missing-member", "Missing member"},
-    [PROBLEM_WRONG_TYPE] = {422, "wrong-type", "Wrong type"},
-    [PROBLEM_OUT_OF_RANGE] = {422, "out-of-range", "Out of range"},
-    [PROBLEM_WRONG_VALUE] = {422, "wrong-value", "Wrong value"},
-    [PROBLEM_ITEM_FAILED] = {422, "item-failed", "An item failed"},
-    [PROBLEM_TOO_MANY_REQUESTS] = {429, "too-many-requests", "Too many requests"},
-    [PROBLEM_INTERNAL] = {500, "internal", "Internal error"},
-    [PROBLEM_NOT_IMPLEMENTED] = {501, "not-implemented", "Not implemented"},
-    [PROBLEM_UNAVAILABLE] = {503, "unavailable", "Service unavailable"},
-    [PROBLEM_FUNCTION_UNAVAILABLE] = {503, "function-unavailable", "Function unavailable"},
-    [PROBLEM_DEADLINE] = {504, "deadline", "Deadline exceeded"},
+    [PROBLEM_NONE] = {200, "/problems/none", "No problem"},
+    [PROBLEM_MALFORMED_JSON] = {400, "/problems/malformed-json", "Malformed JSON"},
+    [PROBLEM_BAD_FRAMING] = {400, "/problems/bad-framing", "Bad framing"},
+    [PROBLEM_BAD_QUERY] = {400, "/problems/bad-query", "Malformed query string"},
+    [PROBLEM_UNAUTHORIZED] = {401, "/problems/unauthorized", "Authentication required"},
+    [PROBLEM_FORBIDDEN_ORIGIN] = {403, "/problems/forbidden-origin", "Origin not allowed"},
+    [PROBLEM_NOT_FOUND] = {404, "/problems/not-found", "Not found"},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {405, "/problems/method-not-allowed", "Method not allowed"},
+    [PROBLEM_NOT_ACCEPTABLE] = {406, "/problems/not-acceptable", "No acceptable representation"},
+    [PROBLEM_REQUEST_TIMEOUT] = {408, "/problems/request-timeout", "The request took too long to arrive"},
+    [PROBLEM_TOO_LARGE] = {413, "/problems/too-large", "Too large"},
+    [PROBLEM_UNSUPPORTED_MEDIA] = {415, "/problems/unsupported-media-type", "Unsupported media type"},
+    [PROBLEM_MISDIRECTED] = {421, "/problems/misdirected", "Host not allowed"},
+    [PROBLEM_UNKNOWN_FUNCTION] = {422, "/problems/unknown-function", "Unknown function"},
+    [PROBLEM_UNKNOWN_MEMBER] = {422, "/problems/unknown-member", "Unknown member"},
+    [PROBLEM_MISSING_MEMBER] = {422, "/problems/missing-member", "Missing member"},
+    [PROBLEM_WRONG_TYPE] = {422, "/problems/wrong-type", "Wrong type"},
+    [PROBLEM_OUT_OF_RANGE] = {422, "/problems/out-of-range", "Out of range"},
+    [PROBLEM_WRONG_VALUE] = {422, "/problems/wrong-value", "Wrong value"},
+    [PROBLEM_ITEM_FAILED] = {422, "/problems/item-failed", "An item failed"},
+    [PROBLEM_TOO_MANY_REQUESTS] = {429, "/problems/too-many-requests", "Too many requests"},
+    [PROBLEM_INTERNAL] = {500, "/problems/internal", "Internal error"},
+    [PROBLEM_NOT_IMPLEMENTED] = {501, "/problems/not-implemented", "Not implemented"},
+    [PROBLEM_UNAVAILABLE] = {503, "/problems/unavailable", "Service unavailable"},
+    [PROBLEM_FUNCTION_UNAVAILABLE] = {503, "/problems/function-unavailable", "Function unavailable"},
+    [PROBLEM_DEADLINE] = {504, "/problems/deadline", "Deadline exceeded"},
 };
 
 unsigned problem_status(enum problem_type type)
@@ -72,54 +73,48 @@ bool problem_set(struct problem *problem, enum problem_type type, const char *fo
     return false;
 }
 
-static void append_member(struct buf *out, const char *name, const char *text)
+static void set_text(json_t *body, const char *name, const char *text)
 {
-    if (*text == '\0')
-        return;
-    buf_printf(out, ",\"%s\":", name);
-    buf_append_json(out, text, strlen(text));
+    if (*text != '\0')
+        tree_set(body, name, tree_text(text, strlen(text)));
 }
 
 /* "a,b" becomes ["a","b"]. */
-static void append_allowed(struct buf *out, const char *allowed)
+static json_t *array_of(const char *allowed)
 {
-    if (*allowed == '\0')
-        return;
-    buf_append_text(out, ",\"allowed\":");
-    char before = '[';
+    json_t *array = json_array();
     for (const char *at = allowed;; at++) {
         size_t length = strcspn(at, ",");
-        buf_append_char(out, before);
-        buf_append_json(out, at, length);
-        before = ',';
+        tree_append(array, tree_text(at, length));
         at += length;
         if (*at == '\0')
-            break;
+            return array;
     }
-    buf_append_char(out, ']');
 }
 
 void problem_render(const struct problem *problem, const char *instance, struct buf *out)
 {
-    buf_printf(out, "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%u", rows[problem->type].name,
-               rows[problem->type].title, rows[problem->type].status);
-    append_member(out, "detail", problem->detail);
-    append_member(out, "instance", instance != NULL ? instance : "");
-    append_member(out, "pointer", problem->pointer);
+    json_t *body = json_object();
+    set_text(body, "type", rows[problem->type].uri);
+    set_text(body, "title", rows[problem->type].title);
+    tree_set(body, "status", tree_count(rows[problem->type].status));
+    set_text(body, "detail", problem->detail);
+    set_text(body, "instance", instance != NULL ? instance : "");
+    set_text(body, "pointer", problem->pointer);
     if (problem->has_position)
-        buf_printf(out, ",\"position\":{\"line\":%" PRIu64 ",\"column\":%" PRIu64 ",\"offset\":%" PRIu64 "}",
-                   problem->line, problem->column, problem->offset);
+        tree_set(body, "position",
+                 json_pack("{s:o,s:o,s:o}", "line", tree_count(problem->line), "column", tree_count(problem->column),
+                           "offset", tree_count(problem->offset)));
     if (problem->has_index)
-        buf_printf(out, ",\"index\":%" PRIu64, problem->index);
+        tree_set(body, "index", tree_count(problem->index));
     if (problem->has_limit)
-        buf_printf(out, ",\"limit\":%" PRIu64, problem->limit);
-    append_allowed(out, problem->allowed);
-    append_member(out, "did_you_mean", problem->did_you_mean);
-    if (problem->error != NULL) {
-        buf_append_text(out, ",\"error\":");
-        buf_append_text(out, problem->error);
-    }
-    buf_append_char(out, '}');
+        tree_set(body, "limit", tree_count(problem->limit));
+    if (problem->allowed[0] != '\0')
+        tree_set(body, "allowed", array_of(problem->allowed));
+    set_text(body, "did_you_mean", problem->did_you_mean);
+    if (problem->error != NULL)
+        tree_set(body, "error", tree_parse(problem->error));
+    tree_print(body, out);
 }
 
 static unsigned char folded(char c)

@@ -15,6 +15,8 @@
 #include "server/supervisor.h"
 #include "workers/log.h"
 
+#define LINGER_NS 100000000ull /* a drained front stays so long for requests that were on their way */
+
 struct front {
     struct loop_watch control; /* first */
     const struct options *options;
@@ -23,6 +25,7 @@ struct front {
     struct pool *pool;
     struct http *http;
     struct calls calls;
+    uint64_t drain_ns; /* when draining began */
     bool serving, draining, over;
 };
 
@@ -38,6 +41,7 @@ static void control_ready(struct loop_watch *watch, uint32_t events, uint64_t no
         } else if (message.type == SUPERVISOR_DRAIN) {
             notice("draining: %zu requests under way", http_requests(front->http));
             front->draining = front->calls.draining = true;
+            front->drain_ns = now_ns;
             http_quiesce(front->http);
         }
     }
@@ -59,6 +63,8 @@ static void turn(struct front *front)
 {
     uint64_t now_ns = loop_now(front->loop);
     uint64_t due_ns = http_due_ns(front->http, now_ns), pool_due = pool_due_ns(front->pool, now_ns);
+    if (front->draining && front->drain_ns + LINGER_NS < due_ns)
+        due_ns = now_ns < front->drain_ns + LINGER_NS ? front->drain_ns + LINGER_NS : due_ns;
     loop_turn(front->loop, due_ns < pool_due ? due_ns : pool_due);
     now_ns = loop_now(front->loop);
     pool_turn(front->pool, now_ns); /* what workers answered becomes answers */
@@ -68,7 +74,7 @@ static void turn(struct front *front)
         front->calls.live_ns = now_ns;
         tell_serving(front);
     }
-    if (front->draining && http_requests(front->http) == 0)
+    if (front->draining && http_requests(front->http) == 0 && now_ns - front->drain_ns >= LINGER_NS)
         front->over = true;
 }
 

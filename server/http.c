@@ -243,12 +243,22 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
     return result;
 }
 
+/* Before a body: an answer that is sent at once ends the connection, for what follows would be read as a request; one to
+ * a request that has no body waits for the library's last call, and the connection goes on. */
+static enum MHD_Result answer_head(struct exchange *exchange, struct answer *answer)
+{
+    if (answer->close)
+        return send_answer(exchange, answer);
+    exchange->answer = *answer;
+    return MHD_YES;
+}
+
 static enum MHD_Result refuse(struct exchange *exchange, const struct problem *problem, bool close)
 {
     struct answer answer = {0};
     answer_problem(&answer, problem, exchange->id);
     answer.close = close;
-    return send_answer(exchange, &answer);
+    return answer_head(exchange, &answer);
 }
 
 /* --- the head ----------------------------------------------------------------------------------------------------- */
@@ -353,7 +363,7 @@ static enum MHD_Result show(struct exchange *exchange, const struct route *route
         answer_header(&answer, "Cache-Control", "no-store");
     }
     answer_header(&answer, "X-Content-Type-Options", "nosniff");
-    return send_answer(exchange, &answer);
+    return answer_head(exchange, &answer);
 }
 
 static enum MHD_Result options_answer(struct exchange *exchange, const struct route *route)
@@ -364,7 +374,7 @@ static enum MHD_Result options_answer(struct exchange *exchange, const struct ro
         answer_header(&answer, "Access-Control-Allow-Methods", "%s", route->allow);
         answer_header(&answer, "Access-Control-Allow-Headers", "Content-Type, Authorization, X-Request-Id");
     }
-    return send_answer(exchange, &answer);
+    return answer_head(exchange, &answer);
 }
 
 /* The path without its query; the query keeps its raw bytes, '+' and all. */
@@ -433,8 +443,9 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     exchange->call = call_new(http->calls, &start);
     struct answer *refusal = call_answer(exchange->call);
     if (refusal != NULL) { /* before the upload: nothing of it is read */
-        refusal->close |= gate.content_length > 0 || gate.chunked;
-        return send_answer(exchange, refusal);
+        if (gate.content_length > 0 || gate.chunked)
+            refusal->close = true;
+        return refusal->close ? send_answer(exchange, refusal) : MHD_YES;
     }
     enter(exchange, PHASE_BODY);
     if (exchange->connection != NULL)
@@ -484,6 +495,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
         exchange->begun = true;
         return begin(exchange, method, version);
     }
+    if (exchange->answer.status != 0)
+        return send_answer(exchange, &exchange->answer);
     if (exchange->call == NULL)
         return MHD_NO; /* it left while it waited */
     if (*upload_bytes > 0) {

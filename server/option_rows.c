@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "api/tree.h"
+
 #define K UINT64_C(1024)
 #define M (K * 1024)
 #define G (M * 1024)
@@ -119,22 +121,20 @@ void options_help(struct buf *to)
     }
 }
 
-void options_print_json(const struct options *options, struct buf *to)
+json_t *options_json(const struct options *options)
 {
-    const char *separator = "{";
+    json_t *limits = json_object();
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         const void *value = (const char *)options + row->offset;
         if (row->kind > FLAG || value == &options->verbose || value == &options->quiet)
             continue;
-        buf_printf(to, "%s\"%s\":", separator, row->member);
-        separator = ",";
         if (row->kind == FLAG)
-            buf_append_text(to, *(const bool *)value ? "true" : "false");
+            tree_set(limits, row->member, json_boolean(*(const bool *)value));
         else if (row->kind == CHOICE)
-            buf_printf(to, "\"%s\"", row->choices[*(const uint64_t *)value]);
+            tree_set(limits, row->member, json_string(row->choices[*(const uint64_t *)value]));
         else
-            buf_printf(to, "%llu", (unsigned long long)*(const uint64_t *)value);
+            tree_set(limits, row->member, tree_count(*(const uint64_t *)value));
     }
-    buf_append_char(to, '}');
+    return limits;
 }

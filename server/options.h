@@ -6,6 +6,7 @@
 #ifndef FORKMAP_SERVER_OPTIONS_H
 #define FORKMAP_SERVER_OPTIONS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,7 +73,7 @@ bool options_settle(struct options *options, const struct cores *cores, struct b
 bool options_read_token(struct options *options, struct buf *error);
 /* The text of `forkmap serve --help`. */
 void options_help(struct buf *to);
-/* Every limit in force as one JSON object; no path, no name, no secret. */
-void options_print_json(const struct options *options, struct buf *to);
+/* Every limit in force as one JSON object, the caller's; no path, no name, no secret. */
+json_t *options_json(const struct options *options);
 
 #endif

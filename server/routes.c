@@ -1,10 +1,13 @@
 /* routes: see routes.h. */
 #include "server/routes.h"
 
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "api/tree.h"
 #include "workers/catalog.h"
 
 static void show_root(struct calls *calls, struct answer *answer);
@@ -55,113 +58,118 @@ void route_refuse_method(const struct route *route, const char *method, struct p
     snprintf(problem->allow, sizeof problem->allow, "%s", route->allow);
 }
 
-static void show_root(struct calls *calls, struct answer *answer)
+static void answer_tree(struct answer *answer, unsigned status, json_t *tree)
 {
     struct buf body = {0};
-    buf_printf(&body, "{\"service\":\"forkmap\",\"version\":\"%s\",\"links\":[", FORKMAP_VERSION);
-    for (size_t i = 0; i < ROUTES; i++) {
-        buf_printf(&body, "%s{\"path\":\"%s\",\"methods\":\"%s\",\"text\":\"%s\",\"try\":", i ? "," : "",
-                   routes[i].path, routes[i].allow, routes[i].text);
-        char line[200];
-        int length = snprintf(line, sizeof line, "curl localhost:8080%s", routes[i].curl);
-        buf_append_json(&body, line, (size_t)length);
-        buf_append_char(&body, '}');
-    }
-    buf_append_text(&body, "],\"limits\":");
-    options_print_json(calls->options, &body);
-    buf_append_char(&body, '}');
-    answer_json(answer, 200, &body);
+    tree_print(tree, &body);
+    answer_json(answer, status, &body);
 }
 
-static void print_text(struct buf *to, const char *name, const char *text)
+static void show_root(struct calls *calls, struct answer *answer)
 {
-    buf_printf(to, ",\"%s\":", name);
-    buf_append_json(to, text, strlen(text));
+    json_t *links = json_array();
+    for (size_t i = 0; i < ROUTES; i++)
+        tree_append(links, json_pack("{s:s,s:s,s:s,s:s+}", "path", routes[i].path, "methods", routes[i].allow, "text",
+                                     routes[i].text, "try", "curl localhost:8080", routes[i].curl));
+    answer_tree(answer, 200,
+                json_pack("{s:s,s:s,s:o,s:o}", "service", "forkmap", "version", FORKMAP_VERSION, "links", links,
+                          "limits", options_json(calls->options)));
+}
+
+static json_t *mean_us(double item_ns)
+{
+    return item_ns > 0 ? json_real(round(item_ns) / 1000) : json_null();
+}
+
+static void print_function(struct calls *calls, uint32_t number, const struct native *row, struct buf *to)
+{
+    buf_append_char(to, '{');
+    tree_print_members(json_pack("{s:s,s:s,s:s,s:s}", "name", row->name, "kind", "native", "signature", row->signature,
+                                 "text", row->text),
+                       to);
+    /* The example is told as it is written, since its answer holds to the byte: parsed and printed again, 1e23 and a
+     * long integer would be other texts. */
+    buf_printf(to, ",\"example\":{\"path\":\"%s\",\"body\":%s,\"answer\":%s},", row->example_path, row->example,
+               row->example_answer != NULL ? row->example_answer : "null");
+    tree_print_members(json_pack("{s:o,s:o}", "calls", tree_count(calls->made[number]), "mean_item_us",
+                                 mean_us(scheduler_item_ns(calls->scheduler, number))),
+                       to);
+    buf_append_char(to, '}');
 }
 
 static void show_functions(struct calls *calls, struct answer *answer)
 {
     struct buf body = {0};
-    bool any = false;
-    buf_append_text(&body, "{\"functions\":[");
+    const char *before = "{\"functions\":[";
     const struct native *row;
     for (uint32_t i = 0; (row = catalog_row(i)) != NULL; i++) {
         if ((row->flags & NATIVE_HIDDEN) || ((row->flags & NATIVE_DEMO) && !calls->options->demo_functions))
             continue;
-        buf_printf(&body, "%s{\"name\":\"%s\",\"kind\":\"native\"", any ? "," : "", row->name);
-        any = true;
-        print_text(&body, "signature", row->signature);
-        print_text(&body, "text", row->text);
-        buf_printf(&body, ",\"example\":{\"path\":\"%s\",\"body\":%s,\"answer\":%s}", row->example_path, row->example,
-                   row->example_answer != NULL ? row->example_answer : "null");
-        double item_ns = scheduler_item_ns(calls->scheduler, i);
-        buf_printf(&body, ",\"calls\":%llu,\"mean_item_us\":", (unsigned long long)calls->made[i]);
-        if (item_ns > 0)
-            buf_printf(&body, "%.3f}", item_ns / 1000);
-        else
-            buf_append_text(&body, "null}");
+        buf_append_text(&body, before);
+        print_function(calls, i, row, &body);
+        before = ",";
     }
     buf_append_text(&body, "]}");
     answer_json(answer, 200, &body);
 }
 
-static void print_last_end(struct buf *to, const struct pool_worker *worker)
+static json_t *last_end(const struct pool_worker *worker)
 {
-    if (!worker->has_died) {
-        buf_append_text(to, ",\"last_end\":null");
-    } else if (WIFSIGNALED(worker->last_status)) {
-        const char *name = sigabbrev_np(WTERMSIG(worker->last_status));
-        buf_printf(to, ",\"last_end\":\"SIG%s\"", name != NULL ? name : "?");
-    } else {
-        buf_printf(to, ",\"last_end\":\"exit %d\"", WEXITSTATUS(worker->last_status));
-    }
+    if (!worker->has_died)
+        return json_null();
+    if (!WIFSIGNALED(worker->last_status))
+        return json_sprintf("exit %d", WEXITSTATUS(worker->last_status));
+    const char *name = sigabbrev_np(WTERMSIG(worker->last_status));
+    return json_sprintf("SIG%s", name != NULL ? name : "?");
+}
+
+static json_t *worker_json(uint32_t slot, const struct pool_worker *worker)
+{
+    json_t *row = json_object();
+    tree_set(row, "slot", tree_count(slot));
+    tree_set(row, "pid", worker->pid > 0 ? json_integer(worker->pid) : json_null());
+    tree_set(row, "state", json_string(slot_state_name(worker->state)));
+    tree_set(row, "generation", tree_count(worker->generation));
+    tree_set(row, "principal", json_null());
+    tree_set(row, "items", tree_count(worker->items));
+    tree_set(row, "memory_bytes", tree_count(worker->memory_bytes));
+    tree_set(row, "deaths", tree_count(worker->deaths));
+    tree_set(row, "last_end", last_end(worker));
+    return row;
 }
 
 static void show_workers(struct calls *calls, struct answer *answer)
 {
-    struct buf body = {0};
+    const char *sized_by = calls->options->workers_reason;
     struct scheduler *scheduler = calls->scheduler;
-    buf_printf(&body, "{\"live\":%u,\"target\":%u,\"max\":%u,\"calls\":%zu", scheduler_live(scheduler),
-               scheduler_target(scheduler), calls->limits.max_workers, scheduler_calls(scheduler));
-    print_text(&body, "sized_by", calls->options->workers_reason);
-    buf_append_text(&body, ",\"sandbox\":\"no_new_privs+rlimits\",\"workers\":[");
-    bool any = false;
+    json_t *body = json_object(), *workers = json_array();
+    tree_set(body, "live", tree_count(scheduler_live(scheduler)));
+    tree_set(body, "target", tree_count(scheduler_target(scheduler)));
+    tree_set(body, "max", tree_count(calls->limits.max_workers));
+    tree_set(body, "calls", tree_count(scheduler_calls(scheduler)));
+    tree_set(body, "sized_by", tree_text(sized_by, strlen(sized_by)));
+    tree_set(body, "sandbox", json_string("no_new_privs+rlimits"));
+    tree_set(body, "workers", workers);
     for (uint32_t i = 0; i < scheduler_slots(scheduler); i++) {
         struct pool_worker worker = pool_worker(calls->pool, i);
-        if (worker.state == SLOT_EMPTY && worker.deaths == 0)
-            continue;
-        buf_printf(&body, "%s{\"slot\":%u,\"pid\":", any ? "," : "", i);
-        any = true;
-        if (worker.pid > 0)
-            buf_printf(&body, "%d", worker.pid);
-        else
-            buf_append_text(&body, "null");
-        buf_printf(&body,
-                   ",\"state\":\"%s\",\"generation\":%u,\"principal\":null,\"items\":%llu,\"memory_bytes\":%llu,"
-                   "\"deaths\":%llu",
-                   slot_state_name(worker.state), worker.generation, (unsigned long long)worker.items,
-                   (unsigned long long)worker.memory_bytes, (unsigned long long)worker.deaths);
-        print_last_end(&body, &worker);
-        buf_append_char(&body, '}');
+        if (worker.state != SLOT_EMPTY || worker.deaths > 0)
+            tree_append(workers, worker_json(i, &worker));
     }
-    buf_append_text(&body, "]}");
-    answer_json(answer, 200, &body);
+    answer_tree(answer, 200, body);
 }
 
 static void show_live(struct calls *calls, struct answer *answer)
 {
-    struct buf body = {0};
-    buf_append_text(&body, "{\"status\":\"live\"}");
-    answer_json(answer, 200, &body);
+    answer_tree(answer, 200, json_pack("{s:s}", "status", "live"));
 }
 
 static void show_ready(struct calls *calls, struct answer *answer)
 {
-    struct buf body = {0};
-    bool workers = scheduler_live(calls->scheduler) > 0 || loop_now(calls->loop) - calls->live_ns < CALLS_NO_WORKER_NS;
+    unsigned live = scheduler_live(calls->scheduler);
+    bool workers = live > 0 || loop_now(calls->loop) - calls->live_ns < CALLS_NO_WORKER_NS;
     const char *status = calls->draining ? "draining" : workers ? "ready" : "no live worker";
-    buf_printf(&body, "{\"status\":\"%s\",\"workers\":%u}", status, scheduler_live(calls->scheduler));
-    answer_json(answer, calls->draining || !workers ? 503 : 200, &body);
+    answer_tree(answer, calls->draining || !workers ? 503 : 200,
+                json_pack("{s:s,s:o}", "status", status, "workers", tree_count(live)));
     if (answer->status == 503)
         answer_header(answer, "Retry-After", "1");
 }

@@ -9,9 +9,12 @@
 #include "workers/log.h"
 
 #define QUANTUM_NS 2000000.0     /* of deficit round robin */
+#define DEBT_NS 16000000.0       /* at most: a long item is not paid for over thousands of rounds */
+#define FULL_MOST 64u            /* calls that find no room before the rest need not try */
 #define UNREAD_NS 500000.0       /* work that may lie unread in a worker's pipe */
 #define PACK_TASK_NS 20000.0     /* tasks below this join a worker that is awake already, */
 #define PACK_LOAD_NS 100000.0    /* while it has less than this to do */
+#define OVERDUE_NS 1000000.0     /* a worker this late with a task gets none behind that */
 #define UNKNOWN_NS 1000000.0     /* guess for an item nobody has measured */
 #define FAIL_COUNT_MOST UINT32_MAX
 #define CRASH_WINDOW_NS 30000000000ull
@@ -108,7 +111,6 @@ static void ring_leave(struct scheduler *scheduler, struct sched_call *call)
                 scheduler->ring = principal->next;
         }
         principal->next = principal->prev = NULL;
-        principal->deficit_ns = 0;
     } else {
         call->ring_prev->ring_next = call->ring_next;
         call->ring_next->ring_prev = call->ring_prev;
@@ -138,7 +140,6 @@ static void ring_join(struct scheduler *scheduler, struct sched_call *call)
         call->ring_prev = principal->ring->ring_prev;
         call->ring_prev->ring_next = call->ring_next->ring_prev = call;
     }
-    call->deficit_ns = QUANTUM_NS;
 }
 
 static void ring_update(struct scheduler *scheduler, struct sched_call *call)
@@ -159,7 +160,7 @@ static struct principal *principal_get(struct scheduler *scheduler, uint32_t id)
         if (principal == NULL)
             die("out of memory");
         principal->id = id;
-        principal->deficit_ns = QUANTUM_NS;
+        principal->credit_ns = QUANTUM_NS;
         principal->all_next = scheduler->principals;
         scheduler->principals = principal;
     }
@@ -186,12 +187,21 @@ static void call_free(struct scheduler *scheduler, struct sched_call *call)
     free(call);
 }
 
+uint32_t call_shared(const struct scheduler *scheduler, const struct sched_options *options)
+{
+    uint32_t most = scheduler->limits.max_workers;
+    if (options->isolated || options->spawn)
+        return 0;
+    return options->processes < most ? options->processes : most;
+}
+
 struct sched_call *scheduler_call(struct scheduler *scheduler, const struct sched_options *options, uint64_t now_ns)
 {
     struct sched_call *call = calloc(1, sizeof *call);
     if (call == NULL)
         die("out of memory");
     call->options = *options;
+    call->credit_ns = QUANTUM_NS;
     call->principal = principal_get(scheduler, options->principal);
     call->item_ns = scheduler->functions[options->function].item_ns;
     if (call->item_ns <= 0)
@@ -203,10 +213,9 @@ struct sched_call *scheduler_call(struct scheduler *scheduler, const struct sche
     scheduler->call_count++;
     if (options->deadline_ns < scheduler->deadline_ns)
         scheduler->deadline_ns = options->deadline_ns;
-    if (options->processes > scheduler->grown && !options->isolated && !options->spawn)
-        scheduler->grown = options->processes < scheduler->limits.max_workers ? options->processes
-                                                                              : scheduler->limits.max_workers;
-    if (options->processes > scheduler->limits.workers)
+    uint32_t shared = call_shared(scheduler, options);
+    scheduler->grown = shared > scheduler->grown ? shared : scheduler->grown;
+    if (shared > scheduler->limits.workers)
         scheduler->grown_ns = now_ns;
     return call;
 }
@@ -343,11 +352,9 @@ void scheduler_items(struct scheduler *scheduler, struct sched_call *call, uint6
 void function_crashed(struct scheduler *scheduler, uint32_t number, uint64_t now_ns)
 {
     struct function_state *function = &scheduler->functions[number];
-    uint64_t oldest_ns = function->crash_ns[function->crashes % CRASHES_TO_OPEN];
     function->crash_ns[function->crashes++ % CRASHES_TO_OPEN] = now_ns;
-    bool many = function->crashes > CRASHES_TO_OPEN - 1 &&
-                (function->crashes == CRASHES_TO_OPEN ? now_ns - function->crash_ns[0] : now_ns - oldest_ns) <
-                    CRASH_WINDOW_NS;
+    uint64_t oldest_ns = function->crash_ns[function->crashes % CRASHES_TO_OPEN]; /* of the last five */
+    bool many = function->crashes >= CRASHES_TO_OPEN && now_ns - oldest_ns < CRASH_WINDOW_NS;
     if (!many && function->open_ns == 0)
         return;
     function->open_ns = now_ns;
@@ -382,6 +389,12 @@ static uint32_t slots_used(const struct scheduler *scheduler, const struct sched
     return used;
 }
 
+static bool call_capped(const struct scheduler *scheduler, const struct sched_call *call)
+{
+    uint32_t most = call->options.processes;
+    return most > 0 && call->in_flight >= most && slots_used(scheduler, call) >= most;
+}
+
 static bool slot_serves(const struct slot *slot, const struct sched_call *call)
 {
     for (struct sched_task *task = slot->head; task != NULL; task = task->next)
@@ -413,9 +426,9 @@ static struct slot *choose_dedicated(struct scheduler *scheduler, struct sched_c
 
 /* The shared worker that should get a task of about `guess_ns`, or NULL: all have enough to do. */
 static struct slot *choose_shared(struct scheduler *scheduler, const struct sched_call *call, double guess_ns,
-                                  bool alone)
+                                  bool alone, uint64_t now_ns)
 {
-    bool capped = call->options.processes > 0 && slots_used(scheduler, call) >= call->options.processes;
+    bool capped = call_capped(scheduler, call);
     bool pack = guess_ns <= PACK_TASK_NS && call->options.processes == 0 && !alone;
     struct slot *idle = NULL, *least = NULL;
     for (uint32_t i = 0; i < scheduler->slot_count; i++) {
@@ -428,6 +441,8 @@ static struct slot *choose_shared(struct scheduler *scheduler, const struct sche
             idle = idle == NULL ? slot : idle;
             continue;
         }
+        if ((double)(now_ns - slot->head_ns) > slot->head->guess_ns + OVERDUE_NS)
+            continue; /* its item is a long one: who queues behind it waits for nobody knows how long */
         if (pack && slot->load_ns + guess_ns <= PACK_LOAD_NS)
             return slot;
         if (slot->load_ns - slot->head->guess_ns + guess_ns <= UNREAD_NS &&
@@ -443,8 +458,8 @@ static struct sched_task *task_new(struct scheduler *scheduler, struct sched_cal
     struct sched_task *task = malloc(sizeof *task);
     if (task == NULL)
         die("out of memory");
-    (void)now_ns;
     *task = (struct sched_task){.id = ++scheduler->last_task,
+                                .given_ns = now_ns,
                                 .first = run->first,
                                 .count = count,
                                 .attempts = run->attempts,
@@ -452,6 +467,16 @@ static struct sched_task *task_new(struct scheduler *scheduler, struct sched_cal
                                 .guess_ns = (call->item_ns > 0 ? call->item_ns : UNKNOWN_NS) * count,
                                 .call = call};
     return task;
+}
+
+/* Worker time, taken from a call's and its principal's credit; below 0 it is given back. */
+static void charge(struct sched_call *call, double ns)
+{
+    double *const credits_ns[] = {&call->credit_ns, &call->principal->credit_ns};
+    for (size_t i = 0; i < 2; i++) {
+        double left_ns = *credits_ns[i] - ns;
+        *credits_ns[i] = left_ns < -DEBT_NS ? -DEBT_NS : left_ns > QUANTUM_NS ? QUANTUM_NS : left_ns;
+    }
 }
 
 static void assign(struct scheduler *scheduler, struct slot *slot, struct sched_task *task, uint64_t now_ns)
@@ -470,7 +495,7 @@ static void assign(struct scheduler *scheduler, struct slot *slot, struct sched_
         action->budget_us = PLAN_BUDGET_NS / 1000;
     if (slot->head == NULL) {
         slot->head = task;
-        slot->seen_ns = now_ns;
+        slot->seen_ns = slot->head_ns = now_ns;
         slot->seen_task = 0;
         scheduler->busy++;
     } else {
@@ -482,8 +507,8 @@ static void assign(struct scheduler *scheduler, struct slot *slot, struct sched_
     if (slot->state == SLOT_READY)
         slot_set(scheduler, slot, SLOT_BUSY, now_ns);
     call->in_flight++;
-    call->deficit_ns -= task->guess_ns;
-    call->principal->deficit_ns -= task->guess_ns;
+    task->paid_ns = task->guess_ns < DEBT_NS ? task->guess_ns : DEBT_NS;
+    charge(call, task->paid_ns);
 }
 
 /* The next items of a call: from those to be run again, else fresh ones. */
@@ -507,8 +532,14 @@ static void take_run(struct sched_call *call, uint32_t count)
         call->redo_count--;
 }
 
-/* One task of this call to some worker; false: it can have none now. */
-static bool hand_out(struct scheduler *scheduler, struct sched_call *call, uint64_t now_ns)
+enum handed {
+    HANDED_OUT,
+    HANDED_FULL, /* the workers have enough to do */
+    HANDED_NONE, /* it has the workers that it may have */
+};
+
+/* One task of this call to some worker. */
+static enum handed hand_out(struct scheduler *scheduler, struct sched_call *call, uint64_t now_ns)
 {
     struct run run = next_run(call);
     struct plan plan = {.item_ns = call->item_ns,
@@ -520,42 +551,76 @@ static bool hand_out(struct scheduler *scheduler, struct sched_call *call, uint6
     bool dedicated = call->options.isolated || call->options.spawn;
     double guess_ns = (call->item_ns > 0 ? call->item_ns : UNKNOWN_NS) * most;
     struct slot *slot = dedicated ? choose_dedicated(scheduler, call, now_ns)
-                                  : choose_shared(scheduler, call, guess_ns, run.attempts > 0);
+                                  : choose_shared(scheduler, call, guess_ns, run.attempts > 0, now_ns);
     if (slot == NULL)
-        return false;
+        return dedicated || call_capped(scheduler, call) ? HANDED_NONE : HANDED_FULL;
     uint32_t count = most > 1 ? scheduler->limits.fit(call->options.owner, run.first, most, call->options.chunksize > 0)
                               : 1;
     take_run(call, count);
     assign(scheduler, slot, task_new(scheduler, call, now_ns, &run, count), now_ns);
+    return HANDED_OUT;
+}
+
+/* One task of some call of this principal: of those that have credit, or, once none of these can use its own, of any
+ * after a new round. Whoever has credit and finds no room holds that round back: so no stream of small tasks keeps a
+ * larger one, or one that must run alone, waiting for ever. */
+static enum handed hand_out_call(struct scheduler *scheduler, struct principal *principal, uint64_t now_ns)
+{
+    for (;;) {
+        uint32_t full = 0;
+        bool debts = false;
+        struct sched_call *call = principal->ring;
+        do {
+            debts |= call->credit_ns <= 0;
+            enum handed handed = call->credit_ns > 0 ? hand_out(scheduler, call, now_ns) : HANDED_NONE;
+            full += handed == HANDED_FULL;
+            if (handed == HANDED_OUT) {
+                if (call == principal->ring && call->credit_ns <= 0)
+                    principal->ring = call->ring_next;
+                ring_update(scheduler, call);
+                return HANDED_OUT;
+            }
+            call = call->ring_next;
+        } while (call != principal->ring && full < FULL_MOST);
+        if (full > 0 || !debts)
+            return full > 0 ? HANDED_FULL : HANDED_NONE;
+        do {
+            call->credit_ns += call->credit_ns <= 0 ? QUANTUM_NS : 0;
+            call = call->ring_next;
+        } while (call != principal->ring);
+    }
+}
+
+/* Deficit round robin over principals, as above over the calls of one; false: nothing more can be handed out now. */
+static bool hand_out_one(struct scheduler *scheduler, uint64_t now_ns)
+{
+    uint32_t full = 0;
+    bool debts = false;
+    struct principal *principal = scheduler->ring;
+    do {
+        debts |= principal->credit_ns <= 0;
+        enum handed handed = principal->credit_ns > 0 ? hand_out_call(scheduler, principal, now_ns) : HANDED_NONE;
+        full += handed == HANDED_FULL;
+        if (handed == HANDED_OUT) {
+            if (principal == scheduler->ring && principal->credit_ns <= 0)
+                scheduler->ring = principal->next;
+            return true;
+        }
+        principal = principal->next;
+    } while (principal != scheduler->ring && full < FULL_MOST);
+    if (full > 0 || !debts)
+        return false;
+    do {
+        principal->credit_ns += principal->credit_ns <= 0 ? QUANTUM_NS : 0;
+        principal = principal->next;
+    } while (principal != scheduler->ring);
     return true;
 }
 
-/* Deficit round robin: a turn lasts a quantum of worker time; whoever cannot use its turn passes it on. */
 static void hand_out_all(struct scheduler *scheduler, uint64_t now_ns)
 {
-    size_t passed = 0;
-    while (scheduler->ring != NULL && passed <= scheduler->call_count) {
-        struct principal *principal = scheduler->ring;
-        if (principal->deficit_ns <= 0) {
-            principal->deficit_ns += QUANTUM_NS;
-            scheduler->ring = principal->next;
-            continue;
-        }
-        struct sched_call *call = principal->ring;
-        if (call->deficit_ns <= 0) {
-            call->deficit_ns += QUANTUM_NS;
-            principal->ring = call->ring_next;
-            continue;
-        }
-        if (hand_out(scheduler, call, now_ns)) {
-            passed = 0;
-            ring_update(scheduler, call);
-            continue;
-        }
-        passed++;
-        principal->ring = call->ring_next;
-        scheduler->ring = principal->next;
-    }
+    while (scheduler->ring != NULL && hand_out_one(scheduler, now_ns))
+        ;
 }
 
 /* --- results ------------------------------------------------------------------------------------------------------ */
@@ -563,24 +628,32 @@ static void hand_out_all(struct scheduler *scheduler, uint64_t now_ns)
 static bool in_order(const struct sched_task *task, const struct sched_result *result)
 {
     if (task == NULL || task->id != result->task || result->first != task->done ||
-        result->count > task->count - task->done)
+        result->count > task->count - task->done || result->failed > result->count)
         return false;
     bool rest = result->count < task->count - task->done, last = result->flags & RESULT_LAST;
     bool given_back = result->flags & (RESULT_YIELDED | RESULT_STOPPED);
+    if (given_back && task->done + result->count == 0)
+        return false; /* or a task could go round for ever */
     return rest ? last == given_back : last && !given_back;
 }
 
-static void measure(struct scheduler *scheduler, struct sched_call *call, const struct sched_result *result)
+static void measure(struct scheduler *scheduler, struct sched_task *task, const struct sched_result *result,
+                    uint64_t now_ns)
 {
-    uint64_t busy_ns = result->ended_ns - result->started_ns;
+    /* Its times are the worker's word: they count as far as they can be true. */
+    uint64_t most_ns = now_ns - task->given_ns;
+    uint64_t busy_ns = result->ended_ns > result->started_ns ? result->ended_ns - result->started_ns : 0;
+    busy_ns = busy_ns < most_ns ? busy_ns : most_ns;
+    struct sched_call *call = task->call;
     struct function_state *function = &scheduler->functions[call->options.function];
     call->item_ns = plan_cost(call->item_ns, busy_ns, result->count);
     function->item_ns = plan_cost(function->item_ns, busy_ns, result->count);
     if (function->open_ns != 0 && result->failed < result->count &&
         scheduler_breaker_ns(scheduler, call->options.function, scheduler->run_ns) == 0)
         function->open_ns = function->crashes = 0; /* half open, and it works again */
-    call->deficit_ns -= (double)busy_ns;
-    call->principal->deficit_ns -= (double)busy_ns;
+    double due_ns = (double)busy_ns > task->paid_ns ? (double)busy_ns - task->paid_ns : 0;
+    task->paid_ns -= (double)busy_ns - due_ns;
+    charge(call, due_ns);
 }
 
 /* The head task has sent its last result. */
@@ -591,15 +664,12 @@ static void finish_task(struct scheduler *scheduler, struct slot *slot, const st
     struct sched_call *call = task->call;
     if (slot->head == NULL && slot->state == SLOT_BUSY)
         slot_set(scheduler, slot, SLOT_READY, now_ns);
+    if (slot->call != NULL && slot->call->options.isolated) { /* it was told to leave; if it does not, it is made to */
+        slot->call->dedicated--;
+        slot->call = NULL;
+    }
     if (call != NULL) {
-        double most = 8 * QUANTUM_NS; /* a long item is not paid for over thousands of turns */
-        call->deficit_ns += task->guess_ns;
-        call->principal->deficit_ns += task->guess_ns;
-        call->deficit_ns = call->deficit_ns < -most ? -most : call->deficit_ns > most ? most : call->deficit_ns;
-        struct principal *principal = call->principal;
-        principal->deficit_ns = principal->deficit_ns < -most  ? -most
-                                : principal->deficit_ns > most ? most
-                                                               : principal->deficit_ns;
+        charge(call, -task->paid_ns); /* it guessed too high */
         if (result->flags & (RESULT_YIELDED | RESULT_STOPPED)) {
             struct run rest = {.first = task->first + task->done, .count = task->count - task->done, .exit_code = -1};
             call_redo(scheduler, call, &rest);
@@ -617,18 +687,19 @@ enum sched_verdict scheduler_result(struct scheduler *scheduler, uint32_t number
     struct slot *slot = &scheduler->slots[number];
     struct sched_task *task = slot->head;
     scheduler->run_ns = now_ns;
-    if (slot->state == SLOT_EMPTY || !in_order(task, result))
+    if (slot->state == SLOT_EMPTY || slot->state == SLOT_STARTING || !in_order(task, result))
         return SCHED_BREACH;
     struct sched_call *call = task->call;
     *accepted = (struct sched_accepted){call != NULL ? call->options.owner : NULL, task->first + task->done,
                                         task->attempts + 1};
     task->done += result->count;
     slot->items += result->count;
-    slot->seen_ns = now_ns;
+    if (result->count > 0)
+        slot->seen_ns = now_ns;
     if (call != NULL) {
         call->ended += result->count;
         if (result->count > 0)
-            measure(scheduler, call, result);
+            measure(scheduler, task, result, now_ns);
         if (result->failed > 0 && call->options.stop_on_error)
             call_stop(scheduler, call);
     }
@@ -643,7 +714,7 @@ enum sched_verdict scheduler_malformed(struct scheduler *scheduler, uint32_t num
     struct slot *slot = &scheduler->slots[number];
     struct sched_task *task = slot->head;
     scheduler->run_ns = now_ns;
-    if (slot->state == SLOT_EMPTY || task == NULL || task->id != id)
+    if (slot->state == SLOT_EMPTY || slot->state == SLOT_STARTING || task == NULL || task->id != id)
         return SCHED_BREACH;
     struct sched_call *call = task->call;
     *accepted = (struct sched_accepted){call != NULL ? call->options.owner : NULL, task->first, task->attempts + 1};

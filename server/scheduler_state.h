@@ -20,6 +20,8 @@ struct sched_task {
     uint32_t count, done;
     uint32_t attempts, restarts;
     double guess_ns;
+    double paid_ns;          /* worker time taken from its call's credit and not yet used up */
+    uint64_t given_ns;       /* when it was handed out */
     struct sched_call *call; /* NULL: its call is over, results are stale */
 };
 
@@ -38,7 +40,7 @@ struct sched_call {
     uint32_t in_flight; /* tasks */
     uint32_t dedicated; /* workers of its own */
     double item_ns;
-    double deficit_ns;
+    double credit_ns; /* of worker time; at 0 and below it waits for the next round */
 };
 
 struct principal {
@@ -47,7 +49,7 @@ struct principal {
     uint32_t id;
     uint32_t calls;
     struct sched_call *ring;
-    double deficit_ns;
+    double credit_ns;
 };
 
 enum kill_reason { KILL_NONE, KILL_TIMEOUT, KILL_MEMORY, KILL_CANCEL, KILL_BREACH, KILL_STUCK };
@@ -61,6 +63,7 @@ struct slot {
     struct sched_call *call; /* of a dedicated one; NULL once that is over */
     uint64_t seen_task, seen_ns;
     uint32_t seen_item;
+    uint64_t head_ns;   /* when its first task became that */
     uint64_t state_ns;  /* when it took this state */
     uint64_t orphan_ns; /* since when its first task is of a call that is over; 0: it is not */
     enum kill_reason kill;
@@ -106,6 +109,8 @@ void call_redo(struct scheduler *scheduler, struct sched_call *call, const struc
 void call_stop(struct scheduler *scheduler, struct sched_call *call);
 void call_check(struct scheduler *scheduler, struct sched_call *call);
 bool call_has_work(const struct sched_call *call);
+/* Shared workers that such a call may make the pool grow to. */
+uint32_t call_shared(const struct scheduler *scheduler, const struct sched_options *options);
 /* Whether the death of an item of this function opens its breaker. */
 void function_crashed(struct scheduler *scheduler, uint32_t function, uint64_t now_ns);
 

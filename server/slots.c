@@ -89,7 +89,7 @@ struct sched_task *slot_pop(struct scheduler *scheduler, struct slot *slot, uint
         scheduler->busy--;
     }
     slot->seen_task = 0;
-    slot->seen_ns = now_ns;
+    slot->seen_ns = slot->head_ns = now_ns;
     slot->orphan_ns = slot->head != NULL && slot->head->call == NULL ? now_ns : 0;
     if (task->call != NULL)
         task->call->in_flight--;
@@ -103,7 +103,7 @@ void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t pag
 {
     struct slot *slot = &scheduler->slots[number];
     struct sched_task *task = slot->head;
-    if (task == NULL || slot->state == SLOT_DYING)
+    if (task == NULL || slot->state == SLOT_STARTING || slot->state == SLOT_DYING)
         return;
     if (slot->seen_task != page_task || slot->seen_item != page_item || !item_clock) {
         slot->seen_task = page_task;
@@ -112,7 +112,9 @@ void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t pag
         return;
     }
     uint64_t seen_ns = now_ns - slot->seen_ns;
-    if (page_task != task->id || page_item >= task->count) {
+    while (task != NULL && task->id != page_task) /* results of those before it may not be written yet */
+        task = task->next;
+    if (task == NULL || page_item >= task->count) {
         if (seen_ns > STUCK_NS)
             slot_kill(scheduler, slot, KILL_STUCK, now_ns);
     } else if (task->call != NULL && seen_ns > task->call->options.item_timeout_ns) {
@@ -148,8 +150,8 @@ void slots_tick(struct scheduler *scheduler, uint64_t now_ns)
         now_ns - scheduler->grown_ns > scheduler->limits.idle_shrink_ns) {
         scheduler->grown = scheduler->limits.workers;
         for (struct sched_call *call = scheduler->calls; call != NULL; call = call->next)
-            if (call->options.processes > scheduler->grown)
-                scheduler->grown = call->options.processes;
+            if (call_shared(scheduler, &call->options) > scheduler->grown)
+                scheduler->grown = call_shared(scheduler, &call->options);
         scheduler->grown_ns = now_ns;
     }
     refill(scheduler, now_ns);
@@ -208,14 +210,20 @@ static void blame(struct scheduler *scheduler, struct slot *slot, const struct s
         function_crashed(scheduler, function, now_ns);
 }
 
-/* The items of a dead worker's task that have no result: the one it was at is blamed, the others run again. */
-static void settle_task(struct scheduler *scheduler, struct slot *slot, const struct sched_task *task, bool first,
+static bool on_page(const struct sched_task *task, const struct sched_death *death)
+{
+    return death->page_task == task->id && death->page_item < task->count && death->page_item >= task->done;
+}
+
+/* The items of a dead worker's task that have no result: the one it was at is blamed, the others run again. `unclear`:
+ * nobody is, and this task was next. */
+static void settle_task(struct scheduler *scheduler, struct slot *slot, const struct sched_task *task, bool unclear,
                         const struct sched_death *death, uint64_t now_ns)
 {
     struct sched_call *call = task->call;
-    bool on_page = death->page_task == task->id && death->page_item < task->count && death->page_item >= task->done;
-    uint32_t restarts = task->restarts + (first ? 1 : 0);
-    bool worn_out = first && restarts > RESTARTS_MOST;
+    bool seen = on_page(task, death);
+    uint32_t restarts = task->restarts + (unclear ? 1 : 0);
+    bool worn_out = unclear && restarts > RESTARTS_MOST;
     struct run rest = {.first = task->first + task->done,
                        .count = task->count - task->done,
                        .attempts = task->attempts,
@@ -223,11 +231,11 @@ static void settle_task(struct scheduler *scheduler, struct slot *slot, const st
                        .exit_code = -1};
     if (rest.count == 0)
         return;
-    if (!on_page && !worn_out) {
+    if (!seen && !worn_out) {
         call_redo(scheduler, call, &rest);
         return;
     }
-    uint32_t guilty = on_page ? death->page_item : task->done;
+    uint32_t guilty = seen ? death->page_item : task->done;
     struct run before = rest, after = rest;
     before.count = guilty - task->done;
     before.attempts = after.attempts = 0;
@@ -258,22 +266,27 @@ void scheduler_ended(struct scheduler *scheduler, uint32_t number, const struct 
     if (slot->state == SLOT_STARTING && !death->lost)
         back_off(scheduler, now_ns);
     struct sched_death end = *death;
-    if (slot->kill == KILL_TIMEOUT && (end.page_task != slot->seen_task || end.page_item != slot->seen_item))
-        end.page_task = 0; /* it came through while the kill was under way: nobody's fault */
-    bool first = slot->state != SLOT_LEAVING && slot->kill != KILL_CANCEL;
+    bool moved = end.page_task != slot->seen_task || end.page_item != slot->seen_item;
+    bool limit = slot->kill == KILL_TIMEOUT || slot->kill == KILL_MEMORY;
+    if (slot->kill == KILL_CANCEL || slot->kill == KILL_STUCK || (limit && moved))
+        end.page_task = 0; /* whatever it came to while the kill was under way: not that item's fault */
+    bool unclear = slot->state != SLOT_LEAVING && slot->kill != KILL_CANCEL;
+    for (const struct sched_task *task = slot->head; task != NULL; task = task->next)
+        unclear = unclear && !on_page(task, &end);
+    if (slot->call != NULL)
+        slot->call->dedicated--;
+    slot->call = NULL;
+    slot_set(scheduler, slot, SLOT_EMPTY, now_ns);
     while (slot->head != NULL) {
         struct sched_task *task = slot_pop(scheduler, slot, now_ns);
         struct sched_call *call = task->call;
         if (call != NULL) {
-            settle_task(scheduler, slot, task, first, &end, now_ns);
+            settle_task(scheduler, slot, task, unclear, &end, now_ns);
             call_check(scheduler, call);
         }
-        first = false;
+        unclear = false;
         free(task);
     }
-    if (slot->call != NULL)
-        slot->call->dedicated--;
-    slot_set(scheduler, slot, SLOT_EMPTY, now_ns);
     *slot = (struct slot){.generation = slot->generation};
 }
 
@@ -298,7 +311,7 @@ void scheduler_ready(struct scheduler *scheduler, uint32_t number, uint64_t now_
 void scheduler_bye(struct scheduler *scheduler, uint32_t number, uint64_t last_task, uint64_t now_ns)
 {
     struct slot *slot = &scheduler->slots[number];
-    if (slot->state == SLOT_DYING || slot->state == SLOT_EMPTY)
+    if (slot->state == SLOT_DYING || slot->state == SLOT_EMPTY || slot->state == SLOT_LEAVING)
         return;
     (void)last_task; /* whatever is still queued here is unread: its end gives it back */
     slot_set(scheduler, slot, SLOT_LEAVING, now_ns);

@@ -17,6 +17,8 @@
 
 #define OPTIONS_MOST 40
 
+static struct server *running; /* there is one at a time: a failed test may have left it */
+
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
 static const char *build_folder(void)
@@ -189,10 +191,77 @@ static bool read_port(struct server *server)
     return true;
 }
 
+static bool is_expected(const struct server *server, const char *line)
+{
+    for (size_t i = 0; i < server->expected_count; i++)
+        if (strstr(line, server->expected[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Prints the lines on stderr that nobody expected, returns how many there are, and removes the files. */
+static unsigned read_log(const struct server *server)
+{
+    char path[96], line[2048];
+    unsigned unexpected = 0;
+    file_in(server, "err", path, sizeof path);
+    FILE *log = fopen(path, "r");
+    while (log != NULL && fgets(line, sizeof line, log) != NULL)
+        if (!is_expected(server, line) && unexpected++ < 40)
+            print_error("server said: %s", line);
+    if (log != NULL)
+        fclose(log);
+    static const char *const names[] = {"err", "out", "port", "token", "socket"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        file_in(server, names[i], path, sizeof path);
+        unlink(path);
+    }
+    rmdir(server->folder);
+    return unexpected;
+}
+
+/* Children of ours that are no server: what it left behind. They are waited for a moment, then ended. */
+static unsigned left_behind(void)
+{
+    uint64_t bound_ms = clock_ms() + wait_bound_ms() / 4;
+    pid_t pids[64];
+    for (;;) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        size_t count = children_of(getpid(), NULL, pids, 64);
+        if (count == 0 || clock_ms() > bound_ms) {
+            for (size_t i = 0; i < count; i++) {
+                print_error("left behind: %d, state %c\n", (int)pids[i], process_state(pids[i]));
+                kill(pids[i], SIGKILL);
+            }
+            return (unsigned)count;
+        }
+        nap_ms(5);
+    }
+}
+
+/* Ends what a test that failed could not. */
+static void abandon(void)
+{
+    if (running == NULL)
+        return;
+    client_free(running->client);
+    kill(running->pid, SIGKILL);
+    waitpid(running->pid, NULL, 0);
+    left_behind();
+    read_log(running);
+    free(running);
+    running = NULL;
+}
+
 struct server *server_start(const char *const *options)
 {
-    struct server *server = calloc(1, sizeof *server);
+    abandon();
+    struct server *server = running = calloc(1, sizeof *server);
     assert_non_null(server);
+    static bool registered;
+    if (!registered && atexit(abandon) == 0)
+        registered = true;
     snprintf(server->folder, sizeof server->folder, "/tmp/forkmap-serve-XXXXXX");
     assert_non_null(mkdtemp(server->folder));
     for (size_t i = 0; options != NULL && options[i] != NULL; i++)
@@ -273,53 +342,6 @@ void server_settle(struct server *server)
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
-static bool is_expected(const struct server *server, const char *line)
-{
-    for (size_t i = 0; i < server->expected_count; i++)
-        if (strstr(line, server->expected[i]) != NULL)
-            return true;
-    return false;
-}
-
-/* Prints the lines on stderr that nobody expected, returns how many there are, and removes the files. */
-static unsigned read_log(const struct server *server)
-{
-    char path[96], line[2048];
-    unsigned unexpected = 0;
-    file_in(server, "err", path, sizeof path);
-    FILE *log = fopen(path, "r");
-    while (log != NULL && fgets(line, sizeof line, log) != NULL)
-        if (!is_expected(server, line) && unexpected++ < 40)
-            print_error("server said: %s", line);
-    if (log != NULL)
-        fclose(log);
-    static const char *const names[] = {"err", "out", "port", "token", "socket"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        file_in(server, names[i], path, sizeof path);
-        unlink(path);
-    }
-    rmdir(server->folder);
-    return unexpected;
-}
-
-/* Children of ours that are no server: what it left behind. They are waited for a moment, then ended. */
-static unsigned left_behind(void)
-{
-    uint64_t bound_ms = clock_ms() + wait_bound_ms() / 4;
-    pid_t pids[64];
-    for (;;) {
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
-        size_t count = children_of(getpid(), NULL, pids, 64);
-        if (count == 0 || clock_ms() > bound_ms) {
-            for (size_t i = 0; i < count; i++)
-                kill(pids[i], SIGKILL);
-            return (unsigned)count;
-        }
-        nap_ms(5);
-    }
-}
-
 int server_end(struct server *server, int signal_number)
 {
     int status = -1;
@@ -334,8 +356,9 @@ int server_end(struct server *server, int signal_number)
         kill(server->pid, SIGKILL);
         waitpid(server->pid, NULL, 0);
     }
-    unsigned unexpected = read_log(server), left = left_behind();
+    unsigned left = left_behind(), unexpected = read_log(server);
     free(server);
+    running = NULL;
     if (late)
         fail_msg("the server did not end");
     if (left > 0)

@@ -58,7 +58,7 @@ static void all_members_are_rendered(void **state)
     problem_set(&problem, PROBLEM_WRONG_VALUE, "say \"a\"\n");
     snprintf(problem.pointer, sizeof problem.pointer, "/a~1b");
     problem.has_position = true;
-    problem.line = 3, problem.column = 4, problem.offset = UINT64_MAX;
+    problem.line = 3, problem.column = 4, problem.offset = INT64_MAX;
     problem.has_index = true;
     problem.index = 0;
     problem.has_limit = true;
@@ -68,8 +68,46 @@ static void all_members_are_rendered(void **state)
     problem.error = "{\"index\":0}";
     render(&problem, "{\"type\":\"/problems/wrong-value\",\"title\":\"Wrong value\",\"status\":422,"
                      "\"detail\":\"say \\\"a\\\"\\n\",\"instance\":\"r-1\",\"pointer\":\"/a~1b\","
-                     "\"position\":{\"line\":3,\"column\":4,\"offset\":18446744073709551615},\"index\":0,\"limit\":8,"
+                     "\"position\":{\"line\":3,\"column\":4,\"offset\":9223372036854775807},\"index\":0,\"limit\":8,"
                      "\"allowed\":[\"a\",\"b c\",\"d\"],\"did_you_mean\":\"b\",\"error\":{\"index\":0}}");
+}
+
+/* A client's bytes stand in many a detail: the answer is JSON whatever they are. */
+static void bytes_that_are_no_text_do_not_break_the_body(void **state)
+{
+    struct problem problem;
+    problem_set(&problem, PROBLEM_NOT_FOUND, "there is no /%s", "\x80\x1f\x7f\xc3(\xed\xa0\x80\xc3\xa9");
+    snprintf(problem.did_you_mean, sizeof problem.did_you_mean, "\xff");
+    render(&problem,
+           "{\"type\":\"/problems/not-found\",\"title\":\"Not found\",\"status\":404,\"detail\":\"there is no /"
+           "\xef\xbf\xbd\\u001F\x7f\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\","
+           "\"instance\":\"r-1\",\"did_you_mean\":\"\xef\xbf\xbd\"}");
+}
+
+static void an_error_is_told_as_it_is(void **state)
+{
+    static const struct {
+        const char *error, *told;
+    } rows[] = {
+        {"{\"index\":7,\"type\":\"crash\",\"detail\":\"a\\u0000b \xc3\xa9 /\",\"peak_bytes\":9223372036854775807}",
+         NULL},
+        {"{\"z\":1,\"a\":null}", NULL},
+        {"{\"index\":7", "\"{\\\"index\\\":7\""}, /* no JSON: as a string */
+        {"", "\"\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct problem problem;
+        struct buf expected = {0};
+        problem_set(&problem, PROBLEM_ITEM_FAILED, "x");
+        problem.error = rows[i].error;
+        buf_printf(&expected,
+                   "{\"type\":\"/problems/item-failed\",\"title\":\"An item failed\",\"status\":422,\"detail\":\"x\","
+                   "\"instance\":\"r-1\",\"error\":%s}",
+                   rows[i].told != NULL ? rows[i].told : rows[i].error);
+        buf_append_char(&expected, '\0');
+        render(&problem, buf_start(&expected));
+        buf_clear(&expected);
+    }
 }
 
 static void setting_again_forgets_and_may_quote_the_old(void **state)
@@ -121,7 +159,7 @@ static void near_names(void **state)
         {"item_timeout", "item_timeout_ms"},
         {"x", NULL}, /* one change away from f, of which nothing is left */
         {"fx", "f"},
-        {"tiem", NULL}, /* two from items, and one is the bound */
+        {"tiem", NULL},         /* two from items, and one is the bound */
         {"chunk", "chunksize"}, /* half of it is meant too */
         {"squar", "squared"},
         {"sq", NULL},
@@ -155,6 +193,8 @@ int main(void)
         cmocka_unit_test(every_type_has_a_row_of_its_own),
         cmocka_unit_test(only_what_is_set_is_rendered),
         cmocka_unit_test(all_members_are_rendered),
+        cmocka_unit_test(bytes_that_are_no_text_do_not_break_the_body),
+        cmocka_unit_test(an_error_is_told_as_it_is),
         cmocka_unit_test(setting_again_forgets_and_may_quote_the_old),
         cmocka_unit_test(a_long_detail_is_cut_between_characters),
         cmocka_unit_test(near_names),

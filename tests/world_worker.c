@@ -116,7 +116,7 @@ static void lie(struct world *world, uint32_t slot, struct sched_result result, 
 {
     uint32_t rest = sent->count - sent->reported;
     bool whole = result.count == rest;
-    switch (world_random(world, 9)) {
+    switch (world_random(world, 8)) {
     case 0:
         result.task += 1000;
         break;
@@ -139,9 +139,6 @@ static void lie(struct world *world, uint32_t slot, struct sched_result result, 
         result.flags = RESULT_LAST | RESULT_YIELDED;
         break;
     case 6:
-        result.count = result.failed = result.flags = 0;
-        break;
-    case 7:
         result.flags = RESULT_YIELDED;
         break;
     default:

@@ -89,6 +89,7 @@ _Noreturn static void become_worker(const struct order *order, const int fds[ORD
     keep_descriptors(fds);
     free(children);
     log_open("worker");
+    prctl(PR_SET_NAME, "forkmap-work");
     if (order->flags & ORDER_SPAWN) {
         char generation[16], recycle[16], memory[24];
         snprintf(generation, sizeof generation, "%u", order->generation);
