@@ -1,4 +1,4 @@
-/* call_state: a call's own members, shared by call.c and call_answer.c alone. */
+/* call_state: a call's own members, shared by the call's files alone. */
 #ifndef FORKMAP_SERVER_CALL_STATE_H
 #define FORKMAP_SERVER_CALL_STATE_H
 
@@ -55,6 +55,10 @@ struct call {
 
 /* call.c */
 void call_refuse(struct call *call, const struct problem *problem);
+void call_cancel_work(struct call *call);
+/* Memory for a body of `capacity` bytes; false: there is none. */
+bool call_keep_room(struct call *call, size_t capacity);
+bool call_is_type(const char *content_type, const char *wanted);
 /* call_answer.c: makes the answer of what became of the items. */
 void call_conclude(struct call *call, enum ended ended);
 void trace_dispatch(struct call *call, const struct sched_action *action);

@@ -22,18 +22,20 @@ struct gzip {
 
 bool gzip_wanted(const char *accept_encoding)
 {
-    for (const char *at = accept_encoding; at != NULL && *at != '\0'; at = *at == ',' ? at + 1 : at) {
+    bool any = false; /* what "*" says, unless gzip is named */
+    for (const char *at = accept_encoding; at != NULL && *at != '\0'; at += *at == ',') {
         at += strspn(at, " \t");
         size_t length = strcspn(at, ",; \t");
-        bool named = (length == 4 && strncasecmp(at, "gzip", 4) == 0) || (length == 1 && *at == '*');
+        bool named = length == 4 && strncasecmp(at, "gzip", 4) == 0, star = length == 1 && *at == '*';
         const char *rest = at + length;
         at += strcspn(at, ",");
-        if (!named)
-            continue;
         rest += strspn(rest, " \t;");
-        return rest >= at || strncasecmp(rest, "q=0", 3) != 0 || strtod(rest + 2, NULL) > 0;
+        bool taken = rest >= at || strncasecmp(rest, "q=0", 3) != 0 || strtod(rest + 2, NULL) > 0;
+        if (named)
+            return taken;
+        any = star ? taken : any;
     }
-    return false;
+    return any;
 }
 
 struct gzip *gzip_new(struct block *blocks, size_t count)
