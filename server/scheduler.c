@@ -449,7 +449,9 @@ static struct slot *choose_shared(struct scheduler *scheduler, const struct sche
             (least == NULL || slot->load_ns < least->load_ns))
             least = slot;
     }
-    return idle != NULL || alone ? idle : least;
+    /* Whoever asked for more processes than there are waits for those that start, not behind those that are busy. */
+    bool growing = call->options.processes > 0 && !capped && scheduler->starting > 0;
+    return idle != NULL || alone || growing ? idle : least;
 }
 
 static struct sched_task *task_new(struct scheduler *scheduler, struct sched_call *call, uint64_t now_ns,

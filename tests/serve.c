@@ -356,11 +356,16 @@ int server_end(struct server *server, int signal_number)
         kill(server->pid, SIGKILL);
         waitpid(server->pid, NULL, 0);
     }
+    char port_file[96];
+    file_in(server, "port", port_file, sizeof port_file);
+    bool stale = signal_number == SIGTERM && access(port_file, F_OK) == 0;
     unsigned left = left_behind(), unexpected = read_log(server);
     free(server);
     running = NULL;
     if (late)
         fail_msg("the server did not end");
+    if (stale)
+        fail_msg("the server left its port file behind");
     if (left > 0)
         fail_msg("the server left %u processes behind", left);
     if (unexpected > 0)
