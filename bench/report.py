@@ -95,7 +95,7 @@ def as_json(rows, about):
 
 
 COLOURS = {True: "#2e7d32", False: "#c62828", None: "#78909c"}
-STYLE = """text{font:12px system-ui,sans-serif;fill:#222}.n{fill:#666}.c{font-weight:600}line{stroke:#ccc}
+STYLE = """svg{background:#fff}text{font:12px system-ui,sans-serif;fill:#222}.n{fill:#666}.c{font-weight:600}line{stroke:#ccc}
 .one{stroke:#222}.aim{stroke:#222;stroke-width:2}
 @media(prefers-color-scheme:dark){svg{background:#181a1b}text{fill:#ddd}.n{fill:#999}line{stroke:#444}.one,.aim{stroke:#ddd}}"""
 
@@ -103,7 +103,7 @@ STYLE = """text{font:12px system-ui,sans-serif;fill:#222}.n{fill:#666}.c{font-we
 def as_svg(rows, about):
     """How many times as fast as each peer, on a scale of powers of ten: right of 1 is ahead. A mark shows the target;
     green is met, red missed, grey has none."""
-    left, right, step, top = 250, 70, 17, 52
+    left, right, step, top = 250, 70, 17, 66
     bars = [(row, name, row.ratio(name)) for row in rows for name in row.samples if name != OURS and row.ratio(name)]
     ratios = [ratio for _, _, ratio in bars] + [bound for row in rows for kind, bound in row.targets if kind != "<="]
     low, high = (math.floor(math.log10(min(ratios + [0.5]))), math.ceil(math.log10(max(ratios + [2]))))
@@ -133,7 +133,7 @@ def as_svg(rows, about):
         colour = COLOURS[ratio >= aims[0] if aims else None]
         out.append(f'<text class="n" x="{left - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>'
                    f'<rect x="{ends[0]:.1f}" y="{y + 3}" width="{max(1, ends[1] - ends[0]):.1f}" height="{step - 5}" '
-                   f'fill="{colour}"/><text x="{ends[1] + 5:.1f}" y="{y + 12}">{short(ratio)}</text>')
+                   f'fill="{colour}"/><text x="{max([ends[1], *map(x, aims)]) + 5:.1f}" y="{y + 12}">{short(ratio)}</text>')
         out += [f'<line class="aim" x1="{x(aim):.1f}" y1="{y + 1}" x2="{x(aim):.1f}" y2="{y + step - 1}"/>' for aim in aims]
         y += step
     return "\n".join(out) + "\n</svg>\n"

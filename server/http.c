@@ -1,4 +1,4 @@
-/* http: see http.h. */
+/* http: see http.h. Connections and requests; http_send.c makes the library's responses. */
 #include "server/http.h"
 
 #include <microhttpd.h>
@@ -11,19 +11,19 @@
 #include <sys/socket.h>
 
 #include "server/gate.h"
-#include "server/gzip.h"
+#include "server/head.h"
+#include "server/http_send.h"
 #include "server/routes.h"
 #include "workers/log.h"
 
-#define POOL_BYTES (16u << 10)       /* of a connection; bodies are read in halves of it */
-#define READ_LEAST 2048u              /* a run that brought more of bodies is followed by another, */
-#define READS_A_TURN 16u             /* up to so many before workers are looked after */
-#define IOVEC_MOST 900               /* the library stalls beyond 1,000 elements */
-#define IDLE_S 60u                   /* a connection between requests */
-#define PATIENCE_NS 40000u           /* an answer is so near: nearer than the cost of a suspension */
-#define SWEEP_NS 100000000ull        /* how often slow and gone clients are looked for */
-#define EXTRA_CONNECTIONS 64         /* beyond max-connections, so that a 503 can be said */
-#define ID_BYTES 72
+#define POOL_BYTES (16u << 10)      /* of a connection; bodies are read in halves of it */
+#define READ_LEAST 2048u            /* a run that brought more of bodies is followed by another, */
+#define READS_A_TURN 16u            /* up to so many before workers are looked after */
+#define IDLE_S 60u                  /* a connection between requests */
+#define PATIENCE_NS 40000u          /* an answer is so near: nearer than the cost of a suspension */
+#define SWEEP_NS 100000000ull       /* how often slow and gone clients are looked for */
+#define EXTRA_CONNECTIONS 64        /* beyond max-connections, so that a 503 can be said */
+#define ID_STEP 0x9e3779b97f4a7c15u /* a walk over all 64-bit numbers */
 
 enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WAIT, PHASE_SEND };
 
@@ -45,14 +45,10 @@ struct exchange {
     struct call *call;
     struct answer answer; /* of requests without a call */
     char *target;         /* raw, NUL-terminated */
-    const char *query;    /* into target, NULL: none */
     bool begun, finished, suspended, resumed, close;
-    bool gzip; /* the client takes it */
     uint64_t wait_ns; /* when its body was whole */
     struct loop_watch hangup;
-    char id[ID_BYTES];
-    char traceparent[64];
-    char cors_origin[128];
+    struct echo echo;
 };
 
 struct http {
@@ -102,349 +98,54 @@ static void enter(struct exchange *exchange, enum phase phase)
     exchange->connection->phase_ns = exchange->http->now_ns;
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------ */
-
-static void free_block(void *data)
-{
-    free(data);
-}
-
-struct blocks {
-    struct block *at;
-    size_t count, bytes;
-};
-
-static void free_blocks(void *context)
-{
-    struct blocks *blocks = context;
-    for (size_t i = 0; i < blocks->count; i++)
-        free(blocks->at[i].data);
-    free(blocks->at);
-    free(blocks);
-}
-
-/* For answers of very many blocks: copies from where they are. */
-static ssize_t read_blocks(void *context, uint64_t position, char *to, size_t most)
-{
-    struct blocks *blocks = context;
-    for (size_t i = 0; i < blocks->count; i++) {
-        if (position >= blocks->at[i].length) {
-            position -= blocks->at[i].length;
-            continue;
-        }
-        size_t length = blocks->at[i].length - (size_t)position;
-        if (length > most)
-            length = most;
-        memcpy(to, blocks->at[i].data + blocks->at[i].start + position, length);
-        return (ssize_t)length;
-    }
-    return MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static ssize_t read_gzip(void *context, uint64_t position, char *to, size_t most)
-{
-    size_t length = gzip_read(context, to, most);
-    return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static void free_gzip(void *context)
-{
-    gzip_free(context);
-}
-
-static size_t answer_bytes(const struct answer *answer)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < answer->block_count; i++)
-        bytes += answer->blocks[i].length;
-    return bytes;
-}
-
-/* The same compressed, if the client wants that and it is long enough; else NULL. */
-static struct MHD_Response *make_gzip(const struct exchange *exchange, struct answer *answer)
-{
-    if (!exchange->gzip || answer->status == 304 || answer_bytes(answer) < GZIP_LEAST)
-        return NULL;
-    struct gzip *gzip = gzip_new(answer->blocks, answer->block_count);
-    if (gzip == NULL)
-        return NULL;
-    answer->blocks = NULL;
-    answer->block_count = 0;
-    answer_header(answer, "Content-Encoding", "gzip");
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64u << 10, read_gzip, gzip, free_gzip);
-}
-
-/* The library's response; takes the answer's blocks. */
-static struct MHD_Response *make_response(const struct exchange *exchange, struct answer *answer)
-{
-    struct MHD_Response *response = make_gzip(exchange, answer);
-    if (response != NULL)
-        return response;
-    if (answer->block_count == 0) {
-        response = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    } else if (answer->block_count == 1) {
-        struct block *block = answer->blocks;
-        response = MHD_create_response_from_buffer_with_free_callback_cls(block->length, block->data + block->start,
-                                                                          free_block, block->data);
-        free(answer->blocks);
-    } else {
-        struct blocks *blocks = malloc(sizeof *blocks);
-        if (blocks == NULL)
-            die("out of memory");
-        *blocks = (struct blocks){answer->blocks, answer->block_count, 0};
-        struct MHD_IoVec iov[IOVEC_MOST];
-        for (size_t i = 0; i < blocks->count; i++) {
-            blocks->bytes += blocks->at[i].length;
-            if (i < IOVEC_MOST)
-                iov[i] = (struct MHD_IoVec){blocks->at[i].data + blocks->at[i].start, blocks->at[i].length};
-        }
-        if (blocks->count <= IOVEC_MOST)
-            response = MHD_create_response_from_iovec(iov, (unsigned)blocks->count, free_blocks, blocks);
-        else
-            response =
-                MHD_create_response_from_callback(blocks->bytes, 256u << 10, read_blocks, blocks, free_blocks);
-    }
-    answer->blocks = NULL;
-    answer->block_count = 0;
-    if (response == NULL)
-        die("out of memory: a response");
-    return response;
-}
-
-static void set_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    if (MHD_add_response_header(response, name, value) != MHD_YES)
-        warning("the header %s is not sent: its value is not one", name);
-}
+/* --- the head ----------------------------------------------------------------------------------------------------- */
 
 static enum MHD_Result send_answer(struct exchange *exchange, struct answer *answer)
 {
     unsigned status = answer->status;
     bool close = answer->close || exchange->close || exchange->http->quiet;
-    struct MHD_Response *response = make_response(exchange, answer);
-    if (answer->content_type != NULL)
-        set_header(response, "Content-Type", answer->content_type);
-    for (size_t i = 0; i < answer->header_count; i++)
-        set_header(response, answer->headers[i].name, answer->headers[i].value);
-    set_header(response, "X-Request-Id", exchange->id);
-    if (exchange->traceparent[0] != '\0')
-        set_header(response, "traceparent", exchange->traceparent);
-    if (exchange->cors_origin[0] != '\0') {
-        set_header(response, "Access-Control-Allow-Origin", exchange->cors_origin);
-        set_header(response, "Vary", "Origin, Accept-Encoding");
-    } else if (exchange->gzip) {
-        set_header(response, "Vary", "Accept-Encoding");
-    }
-    if (close)
-        set_header(response, "Connection", "close");
+    struct MHD_Response *response = http_response(&exchange->echo, answer, close);
     enter(exchange, PHASE_SEND);
     enum MHD_Result result = MHD_queue_response(exchange->mhd, status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* Before a body: an answer that is sent at once ends the connection, for what follows would be read as a request; one to
- * a request that has no body waits for the library's last call, and the connection goes on. */
-static enum MHD_Result answer_head(struct exchange *exchange, struct answer *answer)
-{
-    if (answer->close)
-        return send_answer(exchange, answer);
-    exchange->answer = *answer;
-    return MHD_YES;
-}
-
-static enum MHD_Result refuse(struct exchange *exchange, const struct problem *problem, bool close)
-{
-    struct answer answer = {0};
-    answer_problem(&answer, problem, exchange->id);
-    answer.close = close;
-    return answer_head(exchange, &answer);
-}
-
-/* --- the head ----------------------------------------------------------------------------------------------------- */
-
-struct head {
-    struct gate_header headers[GATE_HEADERS_MAX];
-    size_t count;
-    struct exchange *exchange;
-    const char *content_type, *accept, *if_none_match;
-};
-
-static bool is_named(const char *name, size_t length, const char *wanted)
-{
-    return length == strlen(wanted) && strcasecmp(name, wanted) == 0;
-}
-
-static void copy_plain(char *to, size_t room, const char *value, size_t length)
-{
-    size_t i = 0;
-    for (; i < length && i + 1 < room; i++) {
-        char c = value[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                     c == '_' || c == '.';
-        if (!plain)
-            break;
-        to[i] = c;
-    }
-    to[i < length ? 0 : i] = '\0'; /* all of it or nothing */
-}
-
 static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
                                    const char *value, size_t value_length)
 {
-    struct head *head = context;
-    if (head->count < GATE_HEADERS_MAX)
-        head->headers[head->count] = (struct gate_header){name, name_length, value, value_length};
-    head->count++;
-    switch (name_length) {
-    case 6:
-        if (is_named(name, name_length, "Accept"))
-            head->accept = value;
-        break;
-    case 11:
-        if (is_named(name, name_length, "traceparent"))
-            copy_plain(head->exchange->traceparent, sizeof head->exchange->traceparent, value, value_length);
-        break;
-    case 12:
-        if (is_named(name, name_length, "Content-Type"))
-            head->content_type = value;
-        else if (is_named(name, name_length, "X-Request-Id"))
-            copy_plain(head->exchange->id, sizeof head->exchange->id, value, value_length);
-        break;
-    case 15:
-        if (is_named(name, name_length, "Accept-Encoding"))
-            head->exchange->gzip = gzip_wanted(value);
-        break;
-    case 13:
-        if (is_named(name, name_length, "If-None-Match"))
-            head->if_none_match = value;
-        break;
-    default:
-        break;
-    }
+    head_take(context, name, name_length, value, value_length);
     return MHD_YES;
 }
 
-static void make_id(struct exchange *exchange)
-{
-    static const char hex[] = "0123456789abcdef";
-    uint64_t id = exchange->http->last_id += 0x9e3779b97f4a7c15u; /* a walk over all 64-bit numbers */
-    for (int i = 0; i < 16; i++, id >>= 4)
-        exchange->id[i] = hex[id & 15];
-    exchange->id[16] = '\0';
-}
-
-static bool accepts_json(const char *accept)
-{
-    return accept == NULL || strstr(accept, "*/*") != NULL || strstr(accept, "application/json") != NULL ||
-           strstr(accept, "application/*") != NULL || strstr(accept, "application/problem+json") != NULL;
-}
-
-static void tag_of(const struct answer *answer, char tag[24])
-{
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < answer->blocks[0].length; i++)
-        hash = (hash ^ (unsigned char)answer->blocks[0].data[answer->blocks[0].start + i]) * 1099511628211u;
-    snprintf(tag, 24, "\"%016llx\"", (unsigned long long)hash);
-}
-
-static enum MHD_Result show(struct exchange *exchange, const struct route *route, const struct head *head)
-{
-    struct answer answer = {0};
-    route->show(exchange->http->calls, &answer);
-    if (route->constant) {
-        char tag[24];
-        tag_of(&answer, tag);
-        answer_header(&answer, "ETag", "%s", tag);
-        answer_header(&answer, "Cache-Control", "no-cache");
-        if (head->if_none_match != NULL && strstr(head->if_none_match, tag) != NULL)
-            answer.status = 304;
-    } else {
-        answer_header(&answer, "Cache-Control", "no-store");
-    }
-    answer_header(&answer, "X-Content-Type-Options", "nosniff");
-    return answer_head(exchange, &answer);
-}
-
-static enum MHD_Result options_answer(struct exchange *exchange, const struct route *route)
-{
-    struct answer answer = {.status = 204};
-    answer_header(&answer, "Allow", "%s", route->allow);
-    if (exchange->cors_origin[0] != '\0') {
-        answer_header(&answer, "Access-Control-Allow-Methods", "%s", route->allow);
-        answer_header(&answer, "Access-Control-Allow-Headers", "Content-Type, Authorization, X-Request-Id");
-    }
-    return answer_head(exchange, &answer);
-}
-
-/* The path without its query; the query keeps its raw bytes, '+' and all. */
-static const char *split_target(struct exchange *exchange)
-{
-    char *mark = strchr(exchange->target, '?');
-    if (mark != NULL) {
-        *mark = '\0';
-        exchange->query = mark + 1;
-    }
-    return exchange->target;
-}
-
+/* An answer that is sent before a body ends the connection, for what follows would be read as a request; one to a
+ * request without a body waits for the library's last call, and the connection goes on. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
     struct http *http = exchange->http;
     struct head head;
-    struct problem problem; /* set where it is used: it is large */
-    head.count = 0;
-    head.exchange = exchange;
-    head.content_type = head.accept = head.if_none_match = NULL;
+    head_init(&head, &exchange->echo);
     MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, take_header, &head);
-    if (exchange->id[0] == '\0')
-        make_id(exchange);
-    struct gate_request gate = {.method = method,
-                                .target = exchange->target,
-                                .version = version,
-                                .headers = head.headers,
-                                .header_count = head.count};
-    if (!gate_check(&gate, &http->rules, &problem))
-        return refuse(exchange, &problem, true);
-    exchange->close = gate.close_after;
-    if (gate.cors_origin != NULL && gate.cors_origin->value_length < sizeof exchange->cors_origin)
-        memcpy(exchange->cors_origin, gate.cors_origin->value, gate.cors_origin->value_length);
-    const struct route *route = route_find(split_target(exchange), &problem);
+    struct head_rules rules = {.gate = &http->rules,
+                               .calls = http->calls,
+                               .id = http->last_id += ID_STEP,
+                               .full = http->connection_count > http->options->max_connections};
+    const struct route *route = head_decide(&head, &rules, method, exchange->target, version, &exchange->answer);
     if (route == NULL)
-        return refuse(exchange, &problem, gate.content_length > 0 || gate.chunked);
-    if (http->connection_count > http->options->max_connections) {
-        problem_set(&problem, PROBLEM_UNAVAILABLE, "there are more than max-connections, %llu, connections",
-                    (unsigned long long)http->options->max_connections);
-        problem.retry_after_s = 1;
-        return refuse(exchange, &problem, true);
-    }
-    if (strcmp(method, "OPTIONS") == 0)
-        return options_answer(exchange, route);
-    bool get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (route->endpoint == 0 ? !get : strcmp(method, "POST") != 0) {
-        route_refuse_method(route, method, &problem);
-        return refuse(exchange, &problem, gate.content_length > 0 || gate.chunked);
-    }
-    if (!accepts_json(head.accept) && route->endpoint != 0) {
-        problem_set(&problem, PROBLEM_NOT_ACCEPTABLE, "answers here are application/json, not %.100s", head.accept);
-        snprintf(problem.allowed, sizeof problem.allowed, "application/json");
-        return refuse(exchange, &problem, gate.content_length > 0 || gate.chunked);
-    }
-    if (route->endpoint == 0)
-        return show(exchange, route, &head);
+        return exchange->answer.close ? send_answer(exchange, &exchange->answer) : MHD_YES;
+    exchange->close = head.close_after;
     struct call_start start = {.endpoint = route->endpoint,
-                               .query = exchange->query,
+                               .query = head.query,
                                .content_type = head.content_type,
-                               .content_length = gate.content_length,
+                               .content_length = head.content_length,
                                .principal = http->rules.token != NULL && *http->rules.token != '\0' ? 1 : 0,
-                               .id = exchange->id,
+                               .id = exchange->echo.id,
                                .request = exchange,
                                .now_ns = http->now_ns};
     exchange->call = call_new(http->calls, &start);
     struct answer *refusal = call_answer(exchange->call);
     if (refusal != NULL) { /* before the upload: nothing of it is read */
-        if (gate.content_length > 0 || gate.chunked)
-            refusal->close = true;
+        refusal->close |= head.has_body;
         return refusal->close ? send_answer(exchange, refusal) : MHD_YES;
     }
     enter(exchange, PHASE_BODY);
@@ -682,13 +383,13 @@ static void socket_ready(struct loop_watch *watch, uint32_t events, uint64_t now
 
 static void start_daemon(struct http *http, int listen_fd)
 {
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
-        MHD_OPTION_EXTERNAL_LOGGER, log_library, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)(http->options->max_connections + EXTRA_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
-        MHD_OPTION_URI_LOG_CALLBACK, take_target, http, MHD_OPTION_NOTIFY_COMPLETED, completed, http,
-        MHD_OPTION_NOTIFY_CONNECTION, connected, http, MHD_OPTION_END);
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                         handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, http, MHD_OPTION_LISTEN_SOCKET,
+                         listen_fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)(http->options->max_connections + EXTRA_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT,
+                         IDLE_S, MHD_OPTION_URI_LOG_CALLBACK, take_target, http, MHD_OPTION_NOTIFY_COMPLETED, completed,
+                         http, MHD_OPTION_NOTIFY_CONNECTION, connected, http, MHD_OPTION_END);
     if (daemon == NULL)
         die("libmicrohttpd does not start on descriptor %d", listen_fd);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);

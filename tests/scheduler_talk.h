@@ -1,5 +1,5 @@
-/* scheduler_talk: one scheduler, spoken to and listened to, for the tests of scheduler. What is heard has to be just what
- * is said next. */
+/* scheduler_talk: one scheduler, spoken to and listened to, for the tests of scheduler. What is heard has to be just
+ * what is said next. */
 #ifndef FORKMAP_TESTS_SCHEDULER_TALK_H
 #define FORKMAP_TESTS_SCHEDULER_TALK_H
 

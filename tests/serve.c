@@ -256,12 +256,18 @@ static void abandon(void)
 
 struct server *server_start(const char *const *options)
 {
+    return server_start_guarded(options, NULL);
+}
+
+struct server *server_start_guarded(const char *const *options, const char *authorization)
+{
     abandon();
     struct server *server = running = calloc(1, sizeof *server);
     assert_non_null(server);
     static bool registered;
     if (!registered && atexit(abandon) == 0)
         registered = true;
+    server->token = authorization;
     snprintf(server->folder, sizeof server->folder, "/tmp/forkmap-serve-XXXXXX");
     assert_non_null(mkdtemp(server->folder));
     for (size_t i = 0; options != NULL && options[i] != NULL; i++)
@@ -301,7 +307,8 @@ void server_expect(struct server *server, const char *text)
 struct view server_view(struct server *server)
 {
     struct view view = {0};
-    struct reply reply = client_ask(server->client, &(struct ask){.path = "/workers"});
+    const char *const headers[] = {server->token, NULL};
+    struct reply reply = client_ask(server->client, &(struct ask){.path = "/workers", .headers = headers});
     if (reply.status != 200) {
         reply_clear(&reply);
         return view;

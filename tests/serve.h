@@ -24,6 +24,7 @@ struct server {
     uint16_t port; /* 0: it listens on a unix socket alone */
     char folder[64];
     char unix_path[96]; /* "" if it listens on none */
+    const char *token;  /* a header for what is asked here of a server that wants one; NULL: none */
     struct http_client *client;
     size_t front_fds;         /* when it had just started */
     const char *expected[16]; /* what its lines on stderr may hold */
@@ -41,6 +42,8 @@ struct view {
 /* Starts one with these options, NULL-terminated, after `--listen 127.0.0.1:0 --demo-functions --idle-shrink-ms 100`;
  * what they say again wins. Fails the test unless it serves with all its workers in time. */
 struct server *server_start(const char *const *options);
+/* The same for one with --token-file: `authorization` is a header line. */
+struct server *server_start_guarded(const char *const *options, const char *authorization);
 /* Lines on stderr that hold this text are no fault. */
 void server_expect(struct server *server, const char *text);
 /* Waits for quiet, then asserts that the front holds no more descriptors than at first. */

@@ -116,8 +116,8 @@ static void test_one_item_overtakes_a_million(void **state)
     static const struct {
         uint32_t busy_function, principal, function;
     } scenes[] = {
-        {F_SMALL, 0, F_SMALL},  {F_SMALL, 1, F_SMALL},  {F_SMALL, 0, F_QUICK},  {F_SMALL, 1, F_MEDIUM},
-        {F_QUICK, 0, F_SMALL},  {F_QUICK, 1, F_MEDIUM}, {F_MEDIUM, 0, F_SMALL}, {F_MEDIUM, 1, F_QUICK},
+        {F_SMALL, 0, F_SMALL}, {F_SMALL, 1, F_SMALL},  {F_SMALL, 0, F_QUICK},  {F_SMALL, 1, F_MEDIUM},
+        {F_QUICK, 0, F_SMALL}, {F_QUICK, 1, F_MEDIUM}, {F_MEDIUM, 0, F_SMALL}, {F_MEDIUM, 1, F_QUICK},
     };
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
         struct world world;

@@ -1,5 +1,5 @@
-/* scheduler: what it is told and what it says, as a dialogue, one promise each: work, calls, the pool's size. Deaths are
- * in test_scheduler_deaths, storms in sim_scheduler. */
+/* scheduler: what it is told and what it says, as a dialogue, one promise each: work, calls, the pool's size. Deaths
+ * are in test_scheduler_deaths, storms in sim_scheduler. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,14 +79,14 @@ static void test_lies_are_found_out(void **state)
         uint64_t task;
         uint32_t first, count, flags;
     } lies[] = {
-        {1, 0, 4, RESULT_LAST},                   /* another's task */
-        {0, 1, 3, RESULT_LAST},                   /* a gap */
-        {0, 0, 5, RESULT_LAST},                   /* too many */
-        {0, 0, 4, 0},                             /* all, and not the last */
-        {0, 0, 2, RESULT_LAST},                   /* the last, and not all */
-        {0, 0, 2, RESULT_YIELDED},                /* given back, and not the last */
-        {0, 0, 4, RESULT_LAST | RESULT_YIELDED},  /* given back, and nothing is left */
-        {0, 0, 0, RESULT_LAST | RESULT_YIELDED},  /* given back, and nothing was done */
+        {1, 0, 4, RESULT_LAST},                  /* another's task */
+        {0, 1, 3, RESULT_LAST},                  /* a gap */
+        {0, 0, 5, RESULT_LAST},                  /* too many */
+        {0, 0, 4, 0},                            /* all, and not the last */
+        {0, 0, 2, RESULT_LAST},                  /* the last, and not all */
+        {0, 0, 2, RESULT_YIELDED},               /* given back, and not the last */
+        {0, 0, 4, RESULT_LAST | RESULT_YIELDED}, /* given back, and nothing is left */
+        {0, 0, 0, RESULT_LAST | RESULT_YIELDED}, /* given back, and nothing was done */
     };
     with_workers(1);
     call((struct sched_options){.chunksize = 4}, 4);
@@ -152,8 +152,12 @@ static void test_debts_are_bounded(void **state)
     uint64_t task = said.task;
     call((struct sched_options){.chunksize = 2, .item_ns = 1e6, .principal = 1}, 2);
     for (int rounds = 0; rounds < 40; rounds++) {
-        result_last(1, task, 1);
-        run_at(now_ns += MS);
+        now_ns += MS;
+        struct sched_accepted accepted;
+        struct sched_result told = {
+            .task = task, .started_ns = now_ns - MS, .ended_ns = now_ns, .count = 1, .flags = RESULT_LAST};
+        assert_int_equal(scheduler_result(scheduler, 1, &told, now_ns, &accepted), SCHED_ACCEPTED);
+        run_at(now_ns);
         hear(SCHED_DISPATCH);
         if (said.count == 2)
             return;

@@ -1,7 +1,6 @@
 /* The real server: the rules of its HTTP API, refusals first. Bodies and answers are test_server_bodies'. */
 #include "tests/serve.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +283,8 @@ static void tokens(void **state)
     int fd = mkstemp(path);
     assert_int_equal(write(fd, "open-sesame\n", 12), 12);
     close(fd);
-    struct server *server = server_start((const char *const[]){"--token-file", path, NULL});
+    struct server *server =
+        server_start_guarded((const char *const[]){"--token-file", path, NULL}, "Authorization: Bearer open-sesame");
     unlink(path);
     const struct exchange exchanges[] = {
         {NULL, "/map", SQUARE, NULL, 401, "WWW-Authenticate", "~Bearer", "{}"},
@@ -297,7 +297,7 @@ static void tokens(void **state)
         {NULL, "/livez", NULL, NULL, 200, NULL, NULL, "{}"},
     };
     ASK_ALL(server, exchanges);
-    server_end(server, SIGTERM);
+    server_stop(server);
 }
 
 static void a_unix_socket(void **state)

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define SAMPLE_NS (10 * MS)
 #define HOG_SEEN_NS (2 * MS)
@@ -86,7 +85,6 @@ static void do_end(struct world *world, const struct sched_action *action)
     oracle_end(world, client, action->ended);
     client->work = NULL;
     client->deaf = true;
-    client->how = action->ended;
     client->over_ns = world->now_ns;
     client->feed_ns = client->cancel_ns = NEVER;
     if (world->on_over != NULL)
@@ -196,7 +194,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_ns(const struct world *world)
 {
     uint64_t at_ns = earlier(scheduler_due_ns(world->scheduler), world->sample_ns);
-    at_ns = earlier(at_ns, earlier(world->arrival_ns, earlier(world->kill_ns, earlier(world->freeze_ns, world->link_ns))));
+    at_ns =
+        earlier(at_ns, earlier(world->arrival_ns, earlier(world->kill_ns, earlier(world->freeze_ns, world->link_ns))));
     for (size_t i = 0; i < world->slots; i++)
         if (world->workers[i].life != LIFE_NONE)
             at_ns = earlier(at_ns, earlier(world->workers[i].next_ns, world->workers[i].kill_ns));
@@ -242,7 +241,6 @@ void world_step(struct world *world)
     world->now_ns = at_ns > world->now_ns ? at_ns : world->now_ns + 1;
     if (world_chance(world, 10000)) /* the front was busy elsewhere */
         world->now_ns += world_random(world, 1 * MS);
-    world->turn++;
     for (uint32_t i = 0; i < world->slots; i++)
         step_worker(world, i);
     step_clients(world);

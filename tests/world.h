@@ -1,7 +1,7 @@
 /* world: a virtual front with virtual workers and clients, in virtual time, all drawn from one seed: what the scheduler
- * is driven by in sim_scheduler. It does what the scheduler says and tells it what comes of that; whatever the scheduler
- * promises is checked on the way (world_oracle.c), and a broken promise ends the test with the seed and the last events.
- * No clock, no process, no descriptor. */
+ * is driven by in sim_scheduler. It does what the scheduler says and tells it what comes of that; whatever the
+ * scheduler promises is checked on the way (world_oracle.c), and a broken promise ends the test with the seed and the
+ * last events. No clock, no process, no descriptor. */
 #ifndef FORKMAP_TESTS_WORLD_H
 #define FORKMAP_TESTS_WORLD_H
 
@@ -35,24 +35,38 @@ struct world_function {
 };
 extern const struct world_function world_functions[];
 /* Their numbers. */
-enum { F_QUICK, F_SMALL, F_MEDIUM, F_SLOW, F_LONG, F_FAILING, F_POISON, F_QUITS, F_SNARE, F_LOOPS, F_HOGS, F_FORBIDDEN, F_GARBLED, F_LAST };
+enum {
+    F_QUICK,
+    F_SMALL,
+    F_MEDIUM,
+    F_SLOW,
+    F_LONG,
+    F_FAILING,
+    F_POISON,
+    F_QUITS,
+    F_SNARE,
+    F_LOOPS,
+    F_HOGS,
+    F_FORBIDDEN,
+    F_GARBLED,
+    F_LAST
+};
 
 struct world_settings {
     uint64_t seed;
     uint32_t workers, max_workers;
     uint32_t recycle_items; /* a worker leaves after so many; 0: never */
-    bool spawn;
     bool arrivals;          /* clients come by themselves */
     bool chaos;             /* kills from outside, stopped and lying workers, failing forks, a zygote that goes */
 };
 
 struct item {
-    uint64_t ran_ns; /* how long it had run when a worker last died of it */
-    uint8_t over;    /* it has its result or its failure */
-    uint8_t slot;    /* + 1: handed out to; 0: nobody */
-    uint8_t deaths;  /* workers that died with this item on their page */
+    uint64_t ran_ns;  /* how long it had run when a worker last died of it */
+    uint8_t over;     /* it has its result or its failure */
+    uint8_t slot;     /* + 1: handed out to; 0: nobody */
+    uint8_t deaths;   /* workers that died with this item on their page */
     uint8_t restarts; /* workers that died with nothing on their page, and this item next */
-    int16_t status;  /* of the last of those deaths: signal, or -1 - exit code */
+    int16_t status;   /* of the last of those deaths: signal, or -1 - exit code */
 };
 
 struct client {
@@ -67,8 +81,7 @@ struct client {
     uint32_t tasks;      /* in workers' pipes */
     uint64_t feed_ns, cancel_ns, arrived_ns, over_ns;
     uint64_t busy_ns; /* worker time that its results took */
-    uint32_t fit;
-    enum sched_ended how;
+    uint32_t fit;     /* at most so many items fit a task; 0: any */
 };
 
 /* A task in a worker's pipe, or in its hands. */
@@ -81,21 +94,31 @@ struct sent {
 };
 
 enum life { LIFE_NONE, LIFE_STARTING, LIFE_SERVING, LIFE_LEAVING };
-enum next { NEXT_NOTHING, NEXT_READY, NEXT_PART, NEXT_YIELD, NEXT_DONE, NEXT_STOP, NEXT_MALFORMED, NEXT_DIE, NEXT_EXIT };
+enum next {
+    NEXT_NOTHING,
+    NEXT_READY,
+    NEXT_PART,
+    NEXT_YIELD,
+    NEXT_DONE,
+    NEXT_STOP,
+    NEXT_MALFORMED,
+    NEXT_DIE,
+    NEXT_EXIT
+};
 
 struct worker {
     enum life life;
     uint32_t generation, items, page_item;
     bool frozen, muted, dedicated, retired;
-    struct sent *queue; /* queue[0] is the first whose end was not written */
+    struct sent *queue;          /* queue[0] is the first whose end was not written */
     size_t queued, capacity, at; /* at: the one under way */
-    uint64_t clock_ns;  /* when the item `computed` of that one was begun */
+    uint64_t clock_ns;           /* when the item `computed` of that one was begun */
     uint64_t sent_ns, task_ns;
     enum next next;
     uint64_t next_ns;
     uint32_t next_computed, next_failed;
     int next_status;
-    uint64_t kill_ns;   /* when SIGKILL reaches it */
+    uint64_t kill_ns; /* when SIGKILL reaches it */
     uint64_t frozen_ns;
 };
 
@@ -108,7 +131,7 @@ struct note {
 struct world {
     struct world_settings settings;
     struct scheduler *scheduler;
-    uint64_t now_ns, event, turn, random;
+    uint64_t now_ns, event, random;
     uint64_t arrival_ns, sample_ns, kill_ns, freeze_ns, link_ns;
     bool link;
     struct worker *workers;
@@ -124,7 +147,8 @@ struct world {
     uint64_t note_count;
 };
 
-/* --- world.c: time, clients ----------------------------------------------------------------------------------------- */
+/* --- world.c: time, clients -----------------------------------------------------------------------------------------
+ */
 void world_init(struct world *world, const struct world_settings *settings);
 void world_clear(struct world *world);
 /* A new call, whose items come with the next step; owner, an hour's deadline and half a minute for an item are filled
@@ -140,7 +164,8 @@ bool world_chance(struct world *world, uint32_t per_million);
 void world_note(struct world *world, const char *what, uint32_t slot, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 _Noreturn void world_violated(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* --- world_client.c ------------------------------------------------------------------------------------------------- */
+/* --- world_client.c -------------------------------------------------------------------------------------------------
+ */
 enum kind item_kind(const struct client *client, uint64_t index);
 uint64_t item_cost(const struct client *client, uint64_t index);
 uint32_t world_fit(void *owner, uint64_t first, uint32_t most, bool chunksize_given);
@@ -148,9 +173,10 @@ void client_arrives(struct world *world);
 void client_feed(struct world *world, struct client *client);
 void client_cancel(struct world *world, struct client *client);
 void client_release(struct client *client); /* one task less */
-void clients_sweep(struct world *world); /* frees those that are over and in no pipe */
+void clients_sweep(struct world *world);    /* frees those that are over and in no pipe */
 
-/* --- world_worker.c: what a worker does -------------------------------------------------------------------------------- */
+/* --- world_worker.c: what a worker does
+ * -------------------------------------------------------------------------------- */
 void worker_fork(struct world *world, uint32_t slot, const struct sched_action *action);
 void worker_take(struct world *world, uint32_t slot, const struct sched_action *action);
 void worker_retire(struct world *world, uint32_t slot);
@@ -160,13 +186,14 @@ void worker_die(struct world *world, uint32_t slot, uint64_t at_ns, bool lost, i
 /* What its status page shows: the task (NULL: none) and the item, and since when. */
 struct sent *worker_page(const struct worker *worker, uint64_t at_ns, uint32_t *item, uint64_t *since_ns);
 
-/* --- world_oracle.c: what is promised ------------------------------------------------------------------------------ */
+/* --- world_oracle.c: what is promised ------------------------------------------------------------------------------
+ */
 void oracle_dispatch(struct world *world, const struct sched_action *action);
 void oracle_accepted(struct world *world, uint32_t slot, const struct sent *sent, uint32_t first, uint32_t count,
                      const struct sched_accepted *accepted);
 void oracle_released(struct world *world, const struct sent *sent); /* what is not computed may run elsewhere */
-void oracle_death(struct world *world, uint32_t slot, const struct sent *page, uint32_t item, uint64_t ran_ns, bool lost,
-                  int status);
+void oracle_death(struct world *world, uint32_t slot, const struct sent *page, uint32_t item, uint64_t ran_ns,
+                  bool lost, int status);
 void oracle_fail(struct world *world, const struct sched_action *action);
 void oracle_end(struct world *world, struct client *client, enum sched_ended ended);
 void oracle_turn(struct world *world); /* after each scheduler_run() and its actions */

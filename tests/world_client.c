@@ -99,7 +99,6 @@ void client_cancel(struct world *world, struct client *client)
     client->work = NULL;
     client->deaf = true;
     client->over_ns = world->now_ns;
-    client->how = SCHED_CANCELLED;
     client->feed_ns = client->cancel_ns = NEVER;
     world->ends[SCHED_CANCELLED]++;
     world->calls_over++;

@@ -124,8 +124,8 @@ static bool is_crash(bool lost, int status)
     return WIFEXITED(status);
 }
 
-void oracle_death(struct world *world, uint32_t slot, const struct sent *page, uint32_t item, uint64_t ran_ns, bool lost,
-                  int status)
+void oracle_death(struct world *world, uint32_t slot, const struct sent *page, uint32_t item, uint64_t ran_ns,
+                  bool lost, int status)
 {
     const struct worker *worker = &world->workers[slot];
     enum kill_reason reason = world->scheduler->slots[slot].kill;

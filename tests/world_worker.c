@@ -373,11 +373,13 @@ void worker_die(struct world *world, uint32_t slot, uint64_t at_ns, bool lost, i
     uint32_t item;
     uint64_t since_ns;
     struct sent *page = worker_page(worker, at_ns, &item, &since_ns);
-    struct sched_death death = {.lost = lost, .status = status, .page_task = page != NULL ? page->id : 0, .page_item = item};
+    struct sched_death death = {
+        .lost = lost, .status = status, .page_task = page != NULL ? page->id : 0, .page_item = item};
     if (page != NULL && item_kind(page->client, page->first + item) == KIND_HOGS)
         death.peak_bytes = FULL_BYTES;
     if (world->settings.chaos && page != NULL && world_chance(world, 10000)) {
-        death.page_item = UINT32_MAX; /* nonsense on the page accuses nobody */
+        bool told = page->reported > 0 && world_random(world, 2);
+        death.page_item = told ? page->reported - 1 : UINT32_MAX; /* nonsense on the page accuses nobody */
         page = NULL;
     }
     world->deaths++;
