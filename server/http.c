@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "server/clients.h"
 #include "server/gate.h"
 #include "server/head.h"
 #include "server/http_send.h"
@@ -25,23 +26,11 @@
 #define EXTRA_CONNECTIONS 64        /* beyond max-connections, so that a 503 can be said */
 #define ID_STEP 0x9e3779b97f4a7c15u /* a walk over all 64-bit numbers */
 
-enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WAIT, PHASE_SEND };
-
-/* One client connection. */
-struct connection {
-    struct connection *prev, *next;
-    struct http *http;
-    int fd;
-    enum phase phase;
-    uint64_t phase_ns; /* when it entered the phase */
-    uint64_t body_bytes;
-};
-
 struct exchange {
     struct exchange *prev, *next; /* in http->waiting while suspended, in http->ready once answered */
     struct http *http;
     struct MHD_Connection *mhd;
-    struct connection *connection;
+    struct client *client;
     struct call *call;
     struct answer answer; /* of requests without a call */
     char *target;         /* raw, NUL-terminated */
@@ -58,8 +47,7 @@ struct http {
     struct MHD_Daemon **daemons;
     struct loop_watch *watches;
     size_t daemon_count;
-    struct connection *connections;
-    size_t connection_count;
+    struct clients clients;
     struct exchange *waiting, *ready;
     size_t requests, fresh;
     uint64_t now_ns, swept_ns, last_id;
@@ -90,12 +78,9 @@ static void list_remove(struct exchange **list, struct exchange *exchange)
     exchange->prev = exchange->next = NULL;
 }
 
-static void enter(struct exchange *exchange, enum phase phase)
+static void enter(struct exchange *exchange, enum client_phase phase)
 {
-    if (exchange->connection == NULL)
-        return;
-    exchange->connection->phase = phase;
-    exchange->connection->phase_ns = exchange->http->now_ns;
+    client_enter(exchange->client, phase, exchange->http->now_ns);
 }
 
 /* --- the head ----------------------------------------------------------------------------------------------------- */
@@ -105,7 +90,7 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
     unsigned status = answer->status;
     bool close = answer->close || exchange->close || exchange->http->quiet;
     struct MHD_Response *response = http_response(&exchange->echo, answer, close);
-    enter(exchange, PHASE_SEND);
+    enter(exchange, CLIENT_SEND);
     enum MHD_Result result = MHD_queue_response(exchange->mhd, status, response);
     MHD_destroy_response(response);
     return result;
@@ -129,7 +114,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     struct head_rules rules = {.gate = &http->rules,
                                .calls = http->calls,
                                .id = http->last_id += ID_STEP,
-                               .full = http->connection_count > http->options->max_connections};
+                               .full = http->clients.count > http->options->max_connections};
     const struct route *route = head_decide(&head, &rules, method, exchange->target, version, &exchange->answer);
     if (route == NULL)
         return exchange->answer.close ? send_answer(exchange, &exchange->answer) : MHD_YES;
@@ -148,9 +133,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         refusal->close |= head.has_body;
         return refusal->close ? send_answer(exchange, refusal) : MHD_YES;
     }
-    enter(exchange, PHASE_BODY);
-    if (exchange->connection != NULL)
-        exchange->connection->body_bytes = 0;
+    enter(exchange, CLIENT_BODY);
     return MHD_YES;
 }
 
@@ -173,7 +156,7 @@ static enum MHD_Result wait_for_answer(struct exchange *exchange)
     struct http *http = exchange->http;
     if (exchange->wait_ns == 0) {
         exchange->wait_ns = http->now_ns;
-        enter(exchange, PHASE_WAIT);
+        enter(exchange, CLIENT_WAIT);
     }
     if (http->now_ns - exchange->wait_ns < PATIENCE_NS) {
         http->fresh++; /* the library asks again in the next run */
@@ -201,8 +184,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *mhd, const c
     if (exchange->call == NULL)
         return MHD_NO; /* it left while it waited */
     if (*upload_bytes > 0) {
-        if (exchange->connection != NULL)
-            exchange->connection->body_bytes += *upload_bytes;
+        if (exchange->client != NULL)
+            exchange->client->body_bytes += *upload_bytes;
         http->uploaded += *upload_bytes;
         bool fits = call_body(exchange->call, upload, *upload_bytes, http->now_ns);
         *upload_bytes = 0;
@@ -229,8 +212,8 @@ static void *take_target(void *context, const char *uri, struct MHD_Connection *
     if (exchange->target == NULL)
         die("out of memory");
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    exchange->connection = info != NULL ? info->socket_context : NULL;
-    enter(exchange, PHASE_HEAD);
+    exchange->client = info != NULL ? info->socket_context : NULL;
+    enter(exchange, CLIENT_HEAD);
     http->requests++;
     return exchange;
 }
@@ -245,7 +228,7 @@ static void completed(void *context, struct MHD_Connection *mhd, void **state, e
     loop_remove(http->loop, &exchange->hangup);
     if (exchange->suspended)
         list_remove(exchange->resumed ? &http->ready : &http->waiting, exchange);
-    enter(exchange, PHASE_IDLE);
+    enter(exchange, CLIENT_IDLE);
     call_free(exchange->call);
     answer_clear(&exchange->answer);
     free(exchange->target);
@@ -257,34 +240,12 @@ static void connected(void *context, struct MHD_Connection *mhd, void **state, e
 {
     struct http *http = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        struct connection *connection = calloc(1, sizeof *connection);
-        if (connection == NULL)
-            die("out of memory");
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *connection = (struct connection){.next = http->connections,
-                                          .http = http,
-                                          .fd = info != NULL ? info->connect_fd : -1,
-                                          .phase = PHASE_HEAD,
-                                          .phase_ns = http->now_ns};
-        if (http->connections != NULL)
-            http->connections->prev = connection;
-        http->connections = connection;
-        http->connection_count++;
-        *state = connection;
-        return;
+        *state = clients_add(&http->clients, info != NULL ? info->connect_fd : -1, http->now_ns);
+    } else if (*state != NULL) {
+        clients_remove(&http->clients, *state);
+        *state = NULL;
     }
-    struct connection *connection = *state;
-    if (connection == NULL)
-        return;
-    if (connection->prev != NULL)
-        connection->prev->next = connection->next;
-    else
-        http->connections = connection->next;
-    if (connection->next != NULL)
-        connection->next->prev = connection->prev;
-    http->connection_count--;
-    free(connection);
-    *state = NULL;
 }
 
 static void log_library(void *context, const char *format, va_list list)
@@ -301,21 +262,15 @@ static void log_library(void *context, const char *format, va_list list)
 static void sweep(struct http *http, uint64_t now_ns)
 {
     http->swept_ns = now_ns;
-    uint64_t head_ns = http->options->header_timeout_ms * 1000000u;
-    for (struct connection *c = http->connections; c != NULL; c = c->next) {
-        uint64_t age_ns = now_ns > c->phase_ns ? now_ns - c->phase_ns : 0;
-        bool late = c->phase == PHASE_HEAD && age_ns > head_ns;
-        late |= c->phase == PHASE_IDLE && age_ns > IDLE_S * 1000000000ull + head_ns;
-        if (c->phase == PHASE_BODY && age_ns > head_ns)
-            late = c->body_bytes < http->options->min_body_rate * (age_ns / 1000000000u);
-        if (late)
-            shutdown(c->fd, SHUT_RDWR);
-    }
+    struct client_limits limits = {.head_ns = http->options->header_timeout_ms * 1000000u,
+                                   .idle_ns = IDLE_S * 1000000000ull,
+                                   .min_body_rate = http->options->min_body_rate};
+    clients_sweep(&http->clients, &limits, now_ns);
     for (struct exchange *exchange = http->waiting; exchange != NULL; exchange = exchange->next) {
-        if (exchange->hangup.fd >= 0 || exchange->connection == NULL)
+        if (exchange->hangup.fd >= 0 || exchange->client == NULL)
             continue;
         exchange->hangup.ready = hung_up;
-        if (loop_add(http->loop, &exchange->hangup, exchange->connection->fd, EPOLLRDHUP) != 0)
+        if (loop_add(http->loop, &exchange->hangup, exchange->client->fd, EPOLLRDHUP) != 0)
             exchange->hangup.fd = -1; /* tried again at the next sweep */
     }
 }
@@ -371,7 +326,7 @@ uint64_t http_due_ns(struct http *http, uint64_t now_ns)
         if (now_ns + wait_ms * 1000000u < due_ns)
             due_ns = now_ns + wait_ms * 1000000u;
     }
-    if (http->connections != NULL && http->swept_ns + SWEEP_NS < due_ns)
+    if (http->clients.first != NULL && http->swept_ns + SWEEP_NS < due_ns)
         due_ns = http->swept_ns + SWEEP_NS;
     return due_ns;
 }
