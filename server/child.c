@@ -16,10 +16,25 @@
 #define FIRST_PAUSE_NS (50 * MILLISECOND_NS)
 #define LONGEST_PAUSE_NS (5000 * MILLISECOND_NS)
 #define FDS_MAX 64
+#define ENVIRONMENT_MAX 32
+
+/* Of the environment what carries no secret and is of use to whoever computes. */
+static char **keep_environment(char *kept[ENVIRONMENT_MAX])
+{
+    static const char *const names[] = {"TZ=", "LANG=", "LC_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+    size_t count = 0;
+    for (char **at = environ; *at != NULL; at++)
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (strncmp(*at, names[i], strlen(names[i])) == 0 && count + 1 < ENVIRONMENT_MAX)
+                kept[count++] = *at;
+    kept[count] = NULL;
+    return kept;
+}
 
 /* In the child, between fork and exec. Whatever the numbers of `fds` are, they are moved out of the way first, then
  * into place. */
-static _Noreturn void become(const char *program, char *const *argv, const int *fds, size_t count, pid_t parent)
+static _Noreturn void become(const char *program, char *const *argv, const int *fds, size_t count, pid_t parent,
+                             bool bare)
 {
     int moved[FDS_MAX];
     sigset_t none;
@@ -37,7 +52,8 @@ static _Noreturn void become(const char *program, char *const *argv, const int *
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execv(program, argv);
+    char *kept[ENVIRONMENT_MAX];
+    execve(program, argv, bare ? keep_environment(kept) : environ);
     die("cannot run %s: %s", program, strerror(errno));
 }
 
@@ -50,7 +66,7 @@ bool child_start(struct child *child, const char *program, char *const *argv, co
     }
     pid_t self = getpid(), pid = fork();
     if (pid == 0)
-        become(program, argv, fds, count, self);
+        become(program, argv, fds, count, self, child->bare);
     child->pid = pid > 0 ? pid : 0;
     child->served = false;
     child->started_ns = now_ns;

@@ -12,6 +12,7 @@
 
 struct child {
     const char *name;  /* in the log */
+    bool bare;         /* gets only what locale, time zone and sanitizers need of the environment: no secrets */
     pid_t pid;         /* 0: not running */
     bool served;       /* did what it is for: its end is no fault of its start */
     unsigned failures; /* in a row */

@@ -1,289 +1,18 @@
-/* pool: see pool.h. */
+/* pool: see pool.h. Here are the turns, what the scheduler asks for, and the link to the zygote; seat.c has what passes
+ * between the front and one worker. */
 #include "server/pool.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "workers/frame.h"
+#include "server/pool_state.h"
+#include "server/seat.h"
 #include "workers/log.h"
-#include "workers/page.h"
 
-#define PIPE_BYTES (1 << 20)
-#define READ_BYTES (64u << 10)
-#define GATHER_BYTES 4096u       /* payloads up to this are copied behind their heads and sent with others */
-#define OWN_BYTES (32u << 10)    /* results from this size on are handed over instead of copied */
-#define SAMPLE_NS 10000000ull    /* how often status pages and memory are looked at */
-#define READS_MOST 16            /* of one pipe in a row, so that none starves the others */
-
-struct seat {
-    struct loop_watch watch; /* first: the result pipe */
-    struct pool *pool;
-    uint32_t slot, generation;
-    int task_fd, results_fd, page_fd, statm_fd; /* results_fd is the watch's, also once it is not watched */
-    struct page *page;
-    int pid;
-    bool used;         /* a worker was asked for and has not ended */
-    bool dirty;        /* `out` has something to write */
-    bool blocked;      /* its task pipe is full; watched for room */
-    struct loop_watch room;
-    struct buf in, out;
-    size_t wanted; /* bytes that make the frame at the front of `in` whole */
-    uint64_t memory_bytes, deaths;
-    int last_status;
-};
-
-struct pool {
-    struct loop *loop;
-    struct scheduler *scheduler;
-    struct pool_owner owner;
-    struct pool_limits limits;
-    struct loop_watch link;
-    struct seat *seats;
-    uint32_t *dirty; /* slots with something gathered */
-    uint32_t dirty_count;
-    uint64_t sampled_ns;
-    int zygote_pid;
-    bool busy;
-};
-
-static struct seat *seat_of(struct loop_watch *watch)
-{
-    return (struct seat *)(void *)watch;
-}
-
-static struct seat *seat_of_room(struct loop_watch *watch)
-{
-    return (struct seat *)(void *)((char *)watch - offsetof(struct seat, room));
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-/* --- reading ------------------------------------------------------------------------------------------------------ */
-
-static void breach(struct seat *seat, const char *what, uint64_t now_ns)
-{
-    warning("worker %d (slot %u) broke the protocol: %s; it is killed", seat->pid, seat->slot, what);
-    scheduler_breach(seat->pool->scheduler, seat->slot, now_ns);
-    buf_reset(&seat->in);
-    loop_remove(seat->pool->loop, &seat->watch);
-}
-
-static bool take_result(struct seat *seat, struct span payload, uint16_t padding, uint64_t now_ns)
-{
-    struct pool *pool = seat->pool;
-    struct result_message message;
-    if (!message_unpack_result(payload, padding, &message))
-        return false;
-    struct sched_result event = {message.task,  message.started_ns, message.ended_ns, message.first,
-                                 message.count, message.flags,      message.failed};
-    struct sched_accepted accepted;
-    switch (scheduler_result(pool->scheduler, seat->slot, &event, now_ns, &accepted)) {
-    case SCHED_BREACH:
-        return false;
-    case SCHED_STALE:
-        return true;
-    case SCHED_ACCEPTED:
-        break;
-    }
-    struct pool_result result = {
-        .message = &message, .first = accepted.first, .attempts = accepted.attempts, .slot = seat->slot};
-    bool whole = seat->in.length == sizeof(struct frame_header) + payload.length;
-    if (message.output.length >= OWN_BYTES && whole) {
-        result.block = seat->in.data; /* the frame is all there is here: its memory goes along */
-        buf_init(&seat->in);
-        pool->owner.result(accepted.owner, &result);
-        return true;
-    }
-    pool->owner.result(accepted.owner, &result);
-    return true;
-}
-
-static bool take_malformed(struct seat *seat, struct span payload, uint16_t padding, uint64_t now_ns)
-{
-    struct malformed_message malformed;
-    if (!message_unpack_malformed(payload, padding, &malformed))
-        return false;
-    /* The task is over for its worker; the call it belongs to ends by this. */
-    struct sched_accepted accepted;
-    enum sched_verdict verdict =
-        scheduler_malformed(seat->pool->scheduler, seat->slot, malformed.task, now_ns, &accepted);
-    if (verdict == SCHED_ACCEPTED)
-        seat->pool->owner.malformed(accepted.owner, accepted.first, &malformed);
-    return verdict != SCHED_BREACH;
-}
-
-static bool take_frame(struct seat *seat, enum message type, uint16_t padding, struct span payload, uint64_t now_ns)
-{
-    struct ready_message ready;
-    struct bye_message bye;
-    switch (type) {
-    case MESSAGE_RESULT:
-        return take_result(seat, payload, padding, now_ns);
-    case MESSAGE_READY:
-        if (!message_unpack_ready(payload, &ready))
-            return false;
-        if (seat->pid == 0)
-            seat->pid = (int)ready.pid; /* the zygote's report may come behind the first results */
-        scheduler_ready(seat->pool->scheduler, seat->slot, now_ns);
-        return true;
-    case MESSAGE_BYE:
-        if (!message_unpack_bye(payload, &bye))
-            return false;
-        scheduler_bye(seat->pool->scheduler, seat->slot, bye.task, now_ns);
-        return true;
-    case MESSAGE_MALFORMED:
-        return take_malformed(seat, payload, padding, now_ns);
-    default: /* what later runtimes send is nothing a native worker may */
-        return false;
-    }
-}
-
-/* The whole frames of what was read; false: the sender is wrong. */
-static bool take_frames(struct seat *seat, uint64_t now_ns)
-{
-    enum message type;
-    uint16_t padding;
-    struct span payload;
-    enum frame_status status;
-    while ((status = frame_next(&seat->in, &type, &padding, &payload, &seat->wanted)) == FRAME_WHOLE) {
-        if (!take_frame(seat, type, padding, payload, now_ns))
-            return false;
-        if (seat->in.data != NULL) /* else the owner took the memory, frame and all */
-            frame_done(&seat->in, payload);
-    }
-    return status != FRAME_BAD;
-}
-
-/* Reads what is there. A large frame is read into memory of its own size, so that it can be handed over as it is. */
-static void read_results(struct seat *seat, uint64_t now_ns, int reads_most)
-{
-    for (int i = 0; i < reads_most && seat->watch.fd >= 0; i++) {
-        size_t missing = seat->wanted > seat->in.length ? seat->wanted - seat->in.length : 0;
-        bool large = seat->wanted > READ_BYTES && missing > 0;
-        size_t room = large ? missing : READ_BYTES;
-        if (large && seat->in.capacity < seat->in.head + seat->wanted)
-            buf_exact(&seat->in, seat->wanted);
-        ssize_t n = read(seat->watch.fd, buf_room(&seat->in, room), room);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0) { /* it closed its pipe: its end will be told, or it is put to one */
-            loop_remove(seat->pool->loop, &seat->watch);
-            if (scheduler_slot_state(seat->pool->scheduler, seat->slot) != SLOT_LEAVING)
-                scheduler_breach(seat->pool->scheduler, seat->slot, now_ns);
-            return;
-        }
-        buf_added(&seat->in, (size_t)n);
-        if (!take_frames(seat, now_ns)) {
-            breach(seat, "a frame that may not be", now_ns);
-            return;
-        }
-        if (!large && (size_t)n < room)
-            return; /* that was all: spare the read that would say so */
-    }
-}
-
-static void results_ready(struct loop_watch *watch, uint32_t events, uint64_t now_ns)
-{
-    read_results(seat_of(watch), now_ns, READS_MOST);
-}
-
-/* --- writing ------------------------------------------------------------------------------------------------------ */
-
-static void room_ready(struct loop_watch *watch, uint32_t events, uint64_t now_ns);
-
-static void block(struct seat *seat)
-{
-    if (seat->blocked)
-        return;
-    seat->room.ready = room_ready;
-    if (loop_add(seat->pool->loop, &seat->room, seat->task_fd, EPOLLOUT) != 0)
-        die("a task pipe cannot be watched: %s", strerror(errno));
-    seat->blocked = true;
-}
-
-static void flush(struct seat *seat)
-{
-    while (seat->out.length > 0 && seat->task_fd >= 0) {
-        ssize_t n = write(seat->task_fd, buf_start(&seat->out), seat->out.length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            block(seat);
-            return;
-        }
-        if (n < 0) { /* the reader is gone: its end will be told */
-            buf_reset(&seat->out);
-            return;
-        }
-        buf_consume(&seat->out, (size_t)n);
-    }
-    buf_reset(&seat->out);
-}
-
-static void room_ready(struct loop_watch *watch, uint32_t events, uint64_t now_ns)
-{
-    struct seat *seat = seat_of_room(watch);
-    loop_remove(seat->pool->loop, watch);
-    seat->blocked = false;
-    flush(seat);
-}
-
-/* What is gathered and a large payload in one writev; what the pipe does not take is kept. */
-static void send_large(struct seat *seat, struct span payload, size_t padding)
-{
-    static char zeros[8];
-    struct iovec iov[] = {{buf_start(&seat->out), seat->out.length},
-                          {(char *)(uintptr_t)payload.at, payload.length},
-                          {zeros, padding}};
-    ssize_t n = seat->blocked || seat->task_fd < 0 ? 0 : writev(seat->task_fd, iov, 3);
-    size_t sent = n > 0 ? (size_t)n : 0, head = seat->out.length;
-    buf_consume(&seat->out, sent < head ? sent : head);
-    sent -= sent < head ? sent : head;
-    size_t of_payload = sent < payload.length ? sent : payload.length;
-    buf_append(&seat->out, payload.at + of_payload, payload.length - of_payload);
-    buf_append(&seat->out, zeros, padding - (sent - of_payload));
-}
-
-static void mark_dirty(struct seat *seat)
-{
-    if (seat->dirty)
-        return;
-    seat->dirty = true;
-    seat->pool->dirty[seat->pool->dirty_count++] = seat->slot;
-}
-
-static void do_dispatch(struct pool *pool, const struct sched_action *action)
-{
-    struct seat *seat = &pool->seats[action->slot];
-    struct task_message message = {.task = action->task,
-                                   .first = action->first,
-                                   .count = action->count,
-                                   .flags = action->flags,
-                                   .budget_us = action->budget_us};
-    pool->owner.dispatch(action->owner, action, &message);
-    size_t padding;
-    message_pack_task_head(&seat->out, &message, &padding);
-    if (message.payload.length <= GATHER_BYTES || seat->blocked) {
-        static const char zeros[8];
-        buf_append(&seat->out, message.payload.at, message.payload.length);
-        buf_append(&seat->out, zeros, padding);
-    } else {
-        send_large(seat, message.payload, padding);
-    }
-    mark_dirty(seat);
-}
+#define SAMPLE_NS 10000000ull /* how often status pages and memory are looked at */
 
 /* --- workers come and go ------------------------------------------------------------------------------------------ */
 
@@ -307,82 +36,37 @@ static int send_order(struct pool *pool, const struct order *order, const int *f
     return pool->link.fd >= 0 && sendmsg(pool->link.fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *order ? 0 : -1;
 }
 
-static int make_page(struct seat *seat)
-{
-    if (seat->page == NULL) {
-        seat->page_fd = memfd_create("forkmap-page", MFD_CLOEXEC);
-        if (seat->page_fd < 0 || ftruncate(seat->page_fd, PAGE_BYTES) != 0)
-            return -1;
-        void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, seat->page_fd, 0);
-        if (page == MAP_FAILED)
-            return -1;
-        seat->page = page;
-    }
-    memset(seat->page, 0, sizeof *seat->page);
-    return 0;
-}
-
-static void clear_seat(struct seat *seat)
-{
-    loop_remove(seat->pool->loop, &seat->watch);
-    if (seat->blocked)
-        loop_remove(seat->pool->loop, &seat->room);
-    seat->blocked = false;
-    seat->used = false;
-    seat->pid = 0;
-    seat->memory_bytes = 0;
-    seat->wanted = 0;
-    close_fd(&seat->task_fd);
-    close_fd(&seat->statm_fd);
-    buf_reset(&seat->in);
-    buf_reset(&seat->out);
-}
-
 static void do_fork(struct pool *pool, const struct sched_action *action, uint64_t now_ns)
 {
     struct seat *seat = &pool->seats[action->slot];
-    int tasks[2] = {-1, -1}, results[2] = {-1, -1};
-    clear_seat(seat);
-    bool made = pipe2(tasks, O_CLOEXEC) == 0 && pipe2(results, O_CLOEXEC) == 0 && make_page(seat) == 0;
+    struct order order = {.version = PROTOCOL_VERSION,
+                          .type = ORDER_FORK,
+                          .slot = action->slot,
+                          .generation = action->generation,
+                          .flags = action->spawn ? ORDER_SPAWN : 0,
+                          .recycle_items = pool->limits.recycle_items,
+                          .memory_bytes = pool->limits.memory_bytes};
+    int theirs[ORDER_FDS];
+    bool made = seat_open(seat, theirs) == 0;
     if (made) {
-        fcntl(tasks[1], F_SETFL, O_NONBLOCK);
-        fcntl(results[0], F_SETFL, O_NONBLOCK);
-        fcntl(tasks[1], F_SETPIPE_SZ, PIPE_BYTES); /* a hint: users have a budget of pipe pages */
-        fcntl(results[1], F_SETPIPE_SZ, PIPE_BYTES);
-        struct order order = {.version = PROTOCOL_VERSION,
-                              .type = ORDER_FORK,
-                              .slot = action->slot,
-                              .generation = action->generation,
-                              .flags = action->spawn ? ORDER_SPAWN : 0,
-                              .recycle_items = pool->limits.recycle_items,
-                              .memory_bytes = pool->limits.memory_bytes};
-        int fds[ORDER_FDS] = {tasks[0], results[1], seat->page_fd};
-        made = send_order(pool, &order, fds, ORDER_FDS) == 0;
+        made = send_order(pool, &order, theirs, ORDER_FDS) == 0;
+        close(theirs[0]);
+        close(theirs[1]);
     }
-    close_fd(&tasks[0]);
-    close_fd(&results[1]);
-    seat->watch.ready = results_ready;
-    if (made)
-        made = loop_add(pool->loop, &seat->watch, results[0], EPOLLIN) == 0;
     if (!made) {
         warning("no worker for slot %u: %s", action->slot, strerror(errno));
-        close_fd(&tasks[1]);
-        close_fd(&results[0]);
+        seat_close(seat);
         scheduler_fork_failed(pool->scheduler, action->slot, now_ns);
         return;
     }
     seat->generation = action->generation;
-    seat->task_fd = tasks[1];
-    seat->results_fd = results[0];
     seat->used = true;
 }
 
 static void do_kill(struct pool *pool, const struct sched_action *action)
 {
-    struct order order = {.version = PROTOCOL_VERSION,
-                          .type = ORDER_KILL,
-                          .slot = action->slot,
-                          .generation = action->generation};
+    struct order order = {
+        .version = PROTOCOL_VERSION, .type = ORDER_KILL, .slot = action->slot, .generation = action->generation};
     send_order(pool, &order, NULL, 0);
 }
 
@@ -391,8 +75,7 @@ static void ended(struct seat *seat, struct sched_death *death, uint64_t now_ns)
 {
     if (!seat->used)
         return;
-    if (seat->watch.fd >= 0)
-        read_results(seat, now_ns, 1 << 20);
+    seat_read(seat, now_ns, 1 << 20);
     if (seat->page != NULL) {
         death->page_task = seat->page->task;
         death->page_item = seat->page->item;
@@ -402,8 +85,7 @@ static void ended(struct seat *seat, struct sched_death *death, uint64_t now_ns)
         seat->deaths++;
         seat->last_status = death->status;
     }
-    clear_seat(seat);
-    close_fd(&seat->results_fd);
+    seat_close(seat);
     scheduler_ended(seat->pool->scheduler, seat->slot, death, now_ns);
 }
 
@@ -415,18 +97,14 @@ static void take_report(struct pool *pool, const struct report *report, uint64_t
     if (!seat->used || seat->generation != report->generation)
         return;
     struct sched_death death = {.status = report->status, .peak_bytes = report->peak_bytes};
-    char path[40];
     switch (report->type) {
     case REPORT_FORKED:
-        seat->pid = report->pid;
         pool->zygote_pid = report->status;
-        snprintf(path, sizeof path, "/proc/%d/statm", report->pid);
-        seat->statm_fd = pool->limits.memory_bytes > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        seat_forked(seat, report->pid, pool->limits.memory_bytes > 0);
         break;
     case REPORT_FAILED:
         warning("the zygote cannot fork: %s", strerror(report->status));
-        clear_seat(seat);
-        close_fd(&seat->results_fd);
+        seat_close(seat);
         scheduler_fork_failed(pool->scheduler, report->slot, now_ns);
         break;
     case REPORT_ENDED:
@@ -478,19 +156,6 @@ void pool_link(struct pool *pool, int fd, uint64_t now_ns)
 
 /* --- turns -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t resident_bytes(int statm_fd)
-{
-    char text[128];
-    ssize_t n = pread(statm_fd, text, sizeof text - 1, 0);
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    unsigned long total, resident = 0;
-    if (sscanf(text, "%lu %lu", &total, &resident) != 2)
-        return 0;
-    return (uint64_t)resident * PAGE_BYTES;
-}
-
 static void sample(struct pool *pool, uint64_t now_ns)
 {
     pool->sampled_ns = now_ns;
@@ -503,12 +168,24 @@ static void sample(struct pool *pool, uint64_t now_ns)
         pool->busy = true;
         scheduler_sample(pool->scheduler, i, seat->page->task, seat->page->item,
                          seat->page->phase == PAGE_RUNNING || seat->page->phase == PAGE_IDLE, now_ns);
-        if (seat->statm_fd < 0)
-            continue;
-        seat->memory_bytes = resident_bytes(seat->statm_fd);
-        if (seat->memory_bytes > pool->limits.memory_bytes)
+        if (seat_memory(seat) > pool->limits.memory_bytes)
             scheduler_over_memory(pool->scheduler, i, now_ns);
     }
+}
+
+static void do_dispatch(struct pool *pool, const struct sched_action *action)
+{
+    struct seat *seat = &pool->seats[action->slot];
+    struct task_message message = {.task = action->task,
+                                   .first = action->first,
+                                   .count = action->count,
+                                   .flags = action->flags,
+                                   .budget_us = action->budget_us};
+    pool->owner.dispatch(action->owner, action, &message);
+    seat_send(seat, &message);
+    if (!seat->dirty)
+        pool->dirty[pool->dirty_count++] = seat->slot;
+    seat->dirty = true;
 }
 
 static void act(struct pool *pool, uint64_t now_ns)
@@ -527,7 +204,7 @@ static void act(struct pool *pool, uint64_t now_ns)
             do_kill(pool, &action);
             break;
         case SCHED_RETIRE:
-            close_fd(&pool->seats[action.slot].task_fd);
+            seat_retire(&pool->seats[action.slot]);
             break;
         case SCHED_FAIL:
             pool->owner.failed(action.owner, &action);
@@ -549,7 +226,7 @@ void pool_turn(struct pool *pool, uint64_t now_ns)
         struct seat *seat = &pool->seats[pool->dirty[i]];
         seat->dirty = false;
         if (!seat->blocked)
-            flush(seat);
+            seat_flush(seat);
     }
     pool->dirty_count = 0;
 }
@@ -579,14 +256,7 @@ struct pool *pool_new(struct loop *loop, struct scheduler *scheduler, const stru
     if (pool->seats == NULL || pool->dirty == NULL)
         die("out of memory");
     for (uint32_t i = 0; i < pool->limits.slots; i++)
-        pool->seats[i] = (struct seat){.watch.fd = -1,
-                                       .room.fd = -1,
-                                       .pool = pool,
-                                       .slot = i,
-                                       .task_fd = -1,
-                                       .results_fd = -1,
-                                       .page_fd = -1,
-                                       .statm_fd = -1};
+        seat_init(&pool->seats[i], pool, i);
     return pool;
 }
 
@@ -594,16 +264,8 @@ void pool_free(struct pool *pool)
 {
     if (pool == NULL)
         return;
-    for (uint32_t i = 0; i < pool->limits.slots; i++) {
-        struct seat *seat = &pool->seats[i];
-        clear_seat(seat);
-        close_fd(&seat->results_fd);
-        close_fd(&seat->page_fd);
-        if (seat->page != NULL)
-            munmap(seat->page, PAGE_BYTES);
-        buf_clear(&seat->in);
-        buf_clear(&seat->out);
-    }
+    for (uint32_t i = 0; i < pool->limits.slots; i++)
+        seat_clear(&pool->seats[i]);
     if (pool->link.fd >= 0) {
         int fd = pool->link.fd;
         loop_remove(pool->loop, &pool->link);
@@ -621,7 +283,7 @@ struct pool_worker pool_worker(const struct pool *pool, uint32_t slot)
                                 .pid = seat->pid,
                                 .generation = scheduler_slot_generation(pool->scheduler, slot),
                                 .items = scheduler_slot_items(pool->scheduler, slot),
-                                .memory_bytes = seat->statm_fd >= 0 ? resident_bytes(seat->statm_fd) : 0,
+                                .memory_bytes = seat_memory(seat),
                                 .deaths = seat->deaths,
                                 .last_status = seat->last_status,
                                 .has_died = seat->deaths > 0};

@@ -8,6 +8,7 @@
 
 #define START_TIMEOUT_NS 10000000000ull /* from fork to READY */
 #define STUCK_NS 5000000000ull          /* a worker with tasks that begins none is no worker */
+#define LONG_ITEM_NS 5000000ull         /* an item seen so long holds nobody else's */
 #define ORPHAN_NS 50000000ull           /* how long a task may run on for a call that is over */
 #define RESTARTS_MOST 8u                /* deaths without blame before the first item gets it */
 #define BACKOFF_FIRST_NS 50000000ull
@@ -98,6 +99,26 @@ struct sched_task *slot_pop(struct scheduler *scheduler, struct slot *slot, uint
 
 /* --- time limits -------------------------------------------------------------------------------------------------- */
 
+/* Behind, or unwritten before, an item that takes long: what else this worker was given is given to others. It may do
+ * it all the same, later; that is stale then. */
+static void unload(struct scheduler *scheduler, struct slot *slot, uint64_t page_task)
+{
+    for (struct sched_task *task = slot->head; task != NULL; task = task->next) {
+        struct sched_call *call = task->call;
+        if (task->id == page_task || call == NULL)
+            continue;
+        struct run rest = {.first = task->first + task->done,
+                           .count = task->count - task->done,
+                           .attempts = task->attempts,
+                           .restarts = task->restarts,
+                           .exit_code = -1};
+        task->call = NULL;
+        call->in_flight--;
+        call_redo(scheduler, call, &rest);
+        call_check(scheduler, call);
+    }
+}
+
 void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t page_task, uint32_t page_item,
                       bool item_clock, uint64_t now_ns)
 {
@@ -112,6 +133,8 @@ void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t pag
         return;
     }
     uint64_t seen_ns = now_ns - slot->seen_ns;
+    if (seen_ns > LONG_ITEM_NS && task->next != NULL && !slot->dedicated)
+        unload(scheduler, slot, page_task);
     while (task != NULL && task->id != page_task) /* results of those before it may not be written yet */
         task = task->next;
     if (task == NULL || page_item >= task->count) {

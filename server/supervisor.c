@@ -86,7 +86,7 @@ static void let_zygote_go(struct supervisor *supervisor, uint64_t grace_ns, uint
         supervisor->leaving[i] = (struct leaving){zygote->pid, now + grace_ns};
     else if (zygote->pid != 0)
         kill(zygote->pid, SIGKILL);
-    *zygote = (struct child){.name = zygote->name};
+    *zygote = (struct child){.name = zygote->name, .bare = true};
 }
 
 /* From here on nothing is started; ends when no child is left, or a second after the last grace. */
@@ -368,7 +368,7 @@ int supervisor_run(const struct options *options, const struct supervisor_progra
     struct supervisor supervisor = {.options = options,
                                     .programs = programs,
                                     .front = {.name = "front"},
-                                    .zygote = {.name = "zygote"},
+                                    .zygote = {.name = "zygote", .bare = true},
                                     .control = -1,
                                     .signals = -1,
                                     .status = 1};

@@ -166,7 +166,7 @@ void chunk_fail(struct chunk *chunk, enum item_error type, const char *name, con
     chunk->failed++;
     chunk->done++;
     if (chunk->task->flags & TASK_STOP_ON_ERROR)
-        chunk->stop = true;
+        chunk->stop = chunk->stopped = true;
 }
 
 static const struct runtime *runtime_of(const uint8_t hash[32])
@@ -223,8 +223,7 @@ static void run_task(struct worker *worker, const struct task_message *task)
     else if (chunk.done == task->count)
         send_result(&chunk, RESULT_LAST);
     else
-        send_result(&chunk, RESULT_LAST | (chunk.failed > 0 && (task->flags & TASK_STOP_ON_ERROR) ? RESULT_STOPPED
-                                                                                                 : RESULT_YIELDED));
+        send_result(&chunk, RESULT_LAST | (chunk.stopped ? RESULT_STOPPED : RESULT_YIELDED));
     worker->items += chunk.done;
     worker->last_task = task->task;
     if ((task->flags & TASK_LEAVE) ||

@@ -199,10 +199,20 @@ static bool take_order(void)
     return true;
 }
 
+/* Nothing that computes reads the operator's standard input or writes to its standard output. */
+static void close_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        die("/dev/null: %s", strerror(errno));
+    close(null);
+}
+
 _Noreturn void zygote_main(void)
 {
     log_open("zygote");
     signal(SIGPIPE, SIG_IGN);
+    close_terminal();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigset_t mask;
     sigemptyset(&mask);
