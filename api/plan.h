@@ -1,8 +1,8 @@
 /* plan: how many items the next task gets; the only policy about chunk sizes. Pure.
  *
  * `auto` aims at tasks of PLAN_TARGET_NS by measured cost: a round trip is about 7 us, so larger ones gain nothing and
- * make others wait. A function never measured is probed with a few items; a wrong guess costs little, since a task gives
- * back what it has not begun after PLAN_BUDGET_NS. */
+ * make others wait. A function never measured is probed with a few items; a wrong guess costs little, since a task
+ * gives back what it has not begun after PLAN_BUDGET_NS. */
 #ifndef FORKMAP_API_PLAN_H
 #define FORKMAP_API_PLAN_H
 

@@ -1,5 +1,5 @@
-/* request: what a compute request asks for: the typed members of its envelope (or query), with bounds, and nearest names
- * for what is misspelt. One table of members serves /map, /starmap, /apply and /dice. Pure. */
+/* request: what a compute request asks for: the typed members of its envelope (or query), with bounds, and nearest
+ * names for what is misspelt. One table of members serves /map, /starmap, /apply and /dice. Pure. */
 #ifndef FORKMAP_API_REQUEST_H
 #define FORKMAP_API_REQUEST_H
 
@@ -25,10 +25,10 @@ enum aggregate { AGGREGATE_NONE, AGGREGATE_COUNTS, AGGREGATE_SUM, AGGREGATE_MEAN
 enum dice_method { DICE_SIMULATE, DICE_MULTINOMIAL };
 
 struct request_limits {
-    uint32_t max_workers;      /* processes */
-    uint64_t items;            /* range, repeat */
-    uint64_t item_timeout_ms;  /* the largest that a call may ask for, and the default */
-    uint64_t deadline_ms;      /* likewise */
+    uint32_t max_workers;     /* processes */
+    uint64_t items;           /* range, repeat */
+    uint64_t item_timeout_ms; /* the largest that a call may ask for, and the default */
+    uint64_t deadline_ms;     /* likewise */
     bool demo_functions;
 };
 
@@ -46,8 +46,8 @@ struct request {
     bool trace;
     bool has_seed;
     uint64_t seed;
-    bool has_items;  /* in whatever form */
-    bool header;     /* query: header=present, for text/csv */
+    bool has_items; /* in whatever form */
+    bool header;    /* query: header=present, for text/csv */
     /* apply: the args array's place in the body; length 0: none given */
     size_t args_start, args_length;
     /* dice */
@@ -63,8 +63,8 @@ void request_init(struct request *request, enum endpoint endpoint, const struct 
  * *named is whether it names a function, so that the body is the items. */
 bool request_query(struct request *request, const char *query, const struct request_limits *limits, bool *named,
                    struct problem *problem);
-/* Takes scan->members[from, to) (those whose value is whole; "items" as an array is skipped, as range or repeat it fills
- * scan->items). A name known to another endpoint, misspelt or belonging to another place is told so. */
+/* Takes scan->members[from, to) (those whose value is whole; "items" as an array is skipped, as range or repeat it
+ * fills scan->items). A name known to another endpoint, misspelt or belonging to another place is told so. */
 bool request_members(struct request *request, struct scan *scan, const char *body, size_t from, size_t to,
                      const struct request_limits *limits, struct problem *problem);
 /* All is read: what is missing, what excludes what. */

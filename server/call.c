@@ -1,5 +1,5 @@
-/* call: see call.h. A call's beginning and end: whether it is taken at all, and its memory. call_read.c turns its body into
- * work, call_work.c does its business with the pool, call_answer.c makes its answer. */
+/* call: see call.h. A call's beginning and end: whether it is taken at all, and its memory. call_read.c turns its body
+ * into work, call_work.c does its business with the pool, call_answer.c makes its answer. */
 #include "server/call.h"
 
 #include <stdio.h>
@@ -115,8 +115,9 @@ static bool body_shape(const struct call *call, bool named, enum scan_shape *sha
                                         "application/x-ndjson", "application/jsonl", "application/json"};
     *shape = SCAN_OBJECT;
     if (call_is_type(type, "multipart/form-data"))
-        return problem_set(problem, PROBLEM_UNSUPPORTED_MEDIA,
-                           "forms are not taken here; send the JSON object, or the items with the function in the query");
+        return problem_set(
+            problem, PROBLEM_UNSUPPORTED_MEDIA,
+            "forms are not taken here; send the JSON object, or the items with the function in the query");
     if (!named)
         return true;
     *shape = SCAN_LINES;
@@ -223,7 +224,8 @@ struct call *call_new(struct calls *calls, const struct call_start *start)
     scan_init(&call->scan, shape, &limits);
     if (problem->type == PROBLEM_NONE && named && (start->endpoint & (ENDPOINT_APPLY | ENDPOINT_DICE)))
         problem_set(problem, PROBLEM_WRONG_VALUE, "only /map and /starmap take their function in the query");
-    if (problem->type == PROBLEM_NONE && start->content_length > 0 && !call_keep_room(call, (size_t)start->content_length))
+    if (problem->type == PROBLEM_NONE && start->content_length > 0 &&
+        !call_keep_room(call, (size_t)start->content_length))
         refuse_budget(call, problem);
     if (problem->type != PROBLEM_NONE)
         call_refuse(call, problem);

@@ -35,7 +35,7 @@ struct calls {
     uint64_t live_ns;    /* when a worker was last alive */
     bool draining;
     uint64_t backlog_ns, backlog_at_ns; /* the last estimate of work queued, and when it was made */
-    struct call *kept;      /* of requests that are over, to be used again */
+    struct call *kept;                  /* of requests that are over, to be used again */
     size_t kept_count;
     uint64_t seed;          /* what seeds are drawn from where none is given */
     struct problem problem; /* scratch of the call that is being read */
@@ -49,7 +49,7 @@ struct call_start {
     const char *content_type; /* NULL: none */
     int64_t content_length;   /* -1: not told */
     uint32_t principal;
-    const char *id;           /* of the request: for problems; must outlive the call */
+    const char *id; /* of the request: for problems; must outlive the call */
     void *request;
     uint64_t now_ns;
 };
@@ -66,7 +66,8 @@ uint32_t functions_count(void);
 /* Never NULL; a refusal is an answer that is there at once. */
 struct call *call_new(struct calls *calls, const struct call_start *start);
 /* The next bytes of the body; false: it is longer than may be, close the connection. */
-bool call_body(struct call *call, const char *bytes, size_t length, uint64_t now_ns) __attribute__((warn_unused_result));
+bool call_body(struct call *call, const char *bytes, size_t length, uint64_t now_ns)
+    __attribute__((warn_unused_result));
 /* The body is whole. */
 void call_finish(struct call *call, uint64_t now_ns);
 /* Its answer, or NULL while it runs. */

@@ -167,8 +167,8 @@ static void conclude_map(struct call *call, enum ended ended)
     if (call->request.trace)
         print_trace(call, &trace);
     size_t count;
-    struct block *blocks = outcome_answer(call->outcome, call->items, ended,
-                                          (struct span){buf_start(&trace), trace.length}, &count);
+    struct block *blocks =
+        outcome_answer(call->outcome, call->items, ended, (struct span){buf_start(&trace), trace.length}, &count);
     buf_clear(&trace);
     answer_blocks(&call->answer, 200, blocks, count);
     if (failed > 0)
@@ -187,7 +187,8 @@ static char *print_ms(char *to, uint64_t ns)
     return to;
 }
 
-/* parse: until the body was whole; queue: until the first item began; compute: until the last ended; merge: the rest. */
+/* parse: until the body was whole; queue: until the first item began; compute: until the last ended; merge: the rest.
+ */
 static void add_timing(struct call *call, uint64_t now_ns)
 {
     static const char *const names[] = {"parse;dur=", ", queue;dur=", ", compute;dur=", ", merge;dur="};

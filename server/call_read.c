@@ -12,9 +12,9 @@ static void refuse_scan(struct call *call)
     const struct scan *scan = &call->scan;
     struct problem problem = {0};
     static const enum problem_type types[] = {
-        [SCAN_MALFORMED] = PROBLEM_MALFORMED_JSON,        [SCAN_DUPLICATE] = PROBLEM_MALFORMED_JSON,
-        [SCAN_TOO_DEEP] = PROBLEM_MALFORMED_JSON,         [SCAN_TOO_MANY_MEMBERS] = PROBLEM_MALFORMED_JSON,
-        [SCAN_ITEM_TOO_LARGE] = PROBLEM_TOO_LARGE,        [SCAN_TOO_MANY_ITEMS] = PROBLEM_TOO_LARGE,
+        [SCAN_MALFORMED] = PROBLEM_MALFORMED_JSON, [SCAN_DUPLICATE] = PROBLEM_MALFORMED_JSON,
+        [SCAN_TOO_DEEP] = PROBLEM_MALFORMED_JSON,  [SCAN_TOO_MANY_MEMBERS] = PROBLEM_MALFORMED_JSON,
+        [SCAN_ITEM_TOO_LARGE] = PROBLEM_TOO_LARGE, [SCAN_TOO_MANY_ITEMS] = PROBLEM_TOO_LARGE,
     };
     problem_set(&problem, types[scan->fault], "%s", scan->why);
     if (scan->fault == SCAN_ITEM_TOO_LARGE || scan->fault == SCAN_TOO_MANY_ITEMS) {
@@ -148,7 +148,7 @@ bool call_body(struct call *call, const char *bytes, size_t length, uint64_t now
     if (call->body_length + length > call->body_capacity) {
         const struct options *options = call->calls->options;
         size_t capacity = call->body_capacity * 2 > call->body_length + length ? call->body_capacity * 2
-                                                                                : call->body_length + length + 4096;
+                                                                               : call->body_length + length + 4096;
         if (call->body_length + length > options->max_body_bytes ||
             call->calls->body_bytes - call->body_capacity + capacity > options->max_bodies_bytes ||
             !call_keep_room(call, capacity))

@@ -1,4 +1,5 @@
-/* call_work: a call's half of the conversation with the pool: tasks to pack, results and failures to take in. See call.h. */
+/* call_work: a call's half of the conversation with the pool: tasks to pack, results and failures to take in. See
+ * call.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,9 @@ static void pack_payload(struct call *call, struct task_message *message)
     } else if (request->endpoint == ENDPOINT_APPLY) {
         message->format = ITEMS_JSON;
         message->flags |= TASK_STAR;
-        message->payload = request->args_length > 0 ? (struct span){call->body + request->args_start, request->args_length}
-                                                    : (struct span){"[]", 2};
+        message->payload = request->args_length > 0
+                               ? (struct span){call->body + request->args_start, request->args_length}
+                               : (struct span){"[]", 2};
     } else if (items->format == ITEMS_RANGE) {
         call->range[0] = items->start;
         call->range[1] = items->step;
@@ -88,8 +90,8 @@ static void on_result(void *owner, struct pool_result *result)
         free(result->block);
         return;
     }
-    if (message->count > 0 && !outcome_results(call->outcome, result->first, message->count, message->output,
-                                               result->block))
+    if (message->count > 0 &&
+        !outcome_results(call->outcome, result->first, message->count, message->output, result->block))
         call->lied = true;
     else if (message->count == 0)
         free(result->block);

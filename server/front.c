@@ -1,4 +1,5 @@
-/* front: see front.h. The loop is one page: whoever has deadlines says how long it may sleep, the loop takes the least. */
+/* front: see front.h. The loop is one page: whoever has deadlines says how long it may sleep, the loop takes the least.
+ */
 #include "server/front.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* http: see http.h. Connections and requests; http_send.c makes the library's responses. */
+/* http: see http.h. Connections and requests; http_send.c makes the library's responses. Its callbacks and its turns
+ * stand in this one file, because they share its daemon and its exchanges and nobody else may. */
 #include "server/http.h"
 
 #include <microhttpd.h>

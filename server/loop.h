@@ -9,7 +9,7 @@ struct loop;
 
 /* Embedded in its owner, who must not move or free it while it is added, nor within the turn that removed it. */
 struct loop_watch {
-    int fd; /* -1: not added */
+    int fd;                                                                    /* -1: not added */
     void (*ready)(struct loop_watch *watch, uint32_t events, uint64_t now_ns); /* EPOLLIN, … */
 };
 

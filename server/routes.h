@@ -13,9 +13,9 @@ struct route {
     const char *allow;      /* the Allow header */
     enum endpoint endpoint; /* of a compute route; 0: `show` answers GET */
     void (*show)(struct calls *calls, struct answer *answer);
-    bool constant;     /* the answer changes only with the process: it gets an ETag */
-    const char *text;  /* what it is, for GET / */
-    const char *curl;  /* a command that works, behind "curl localhost:8080" */
+    bool constant;    /* the answer changes only with the process: it gets an ETag */
+    const char *text; /* what it is, for GET / */
+    const char *curl; /* a command that works, behind "curl localhost:8080" */
 };
 
 /* The route of an exact path; NULL with a 404 that names the nearest. */

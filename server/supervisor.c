@@ -218,7 +218,8 @@ static void zygote_ended(struct supervisor *supervisor, int status, uint64_t now
     char end[96];
     child_describe_end(status, end, sizeof end);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        notice("the zygote (%d) left: the front let it go", (int)zygote->pid); /* the front's own end is about to be told */
+        notice("the zygote (%d) left: the front let it go",
+               (int)zygote->pid); /* the front's own end is about to be told */
     else
         warning("the zygote (%d) %s; starting it again", (int)zygote->pid, end);
     child_ended(zygote, ZYGOTE_HEALTHY_NS, now);

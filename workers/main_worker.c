@@ -1,5 +1,5 @@
-/* forkmap-worker: the executable of everything that computes. `zygote` is started by the supervisor; `worker` is a worker
- * exec'd afresh (start method spawn). Nobody runs it by hand. */
+/* forkmap-worker: the executable of everything that computes. `zygote` is started by the supervisor; `worker` is a
+ * worker exec'd afresh (start method spawn). Nobody runs it by hand. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -62,14 +62,14 @@ const char *item_error_name(enum item_error error);
 
 /* How a task's payload holds its items. */
 enum items_format {
-    ITEMS_JSON = 0,       /* JSON values separated by commas, as cut from an array */
-    ITEMS_LINES,          /* one JSON value a line; a malformed line is that item's bad_item; blank lines are no items */
-    ITEMS_TEXT,           /* each line is a string, as it stands, without its LF or CR LF */
-    ITEMS_CSV,            /* RFC 4180 records, each an array of strings */
-    ITEMS_CSV_HEADER,     /* the same, each an object; the payload begins with the header record */
-    ITEMS_RANGE,          /* payload: int64 start, int64 step, of the call's first item */
-    ITEMS_REPEAT,         /* payload: one JSON value, every item */
-    ITEMS_FOLD,           /* payload: arguments of a fold function; the items are numbers first, first + 1, … */
+    ITEMS_JSON = 0,   /* JSON values separated by commas, as cut from an array */
+    ITEMS_LINES,      /* one JSON value a line; a malformed line is that item's bad_item; blank lines are no items */
+    ITEMS_TEXT,       /* each line is a string, as it stands, without its LF or CR LF */
+    ITEMS_CSV,        /* RFC 4180 records, each an array of strings */
+    ITEMS_CSV_HEADER, /* the same, each an object; the payload begins with the header record */
+    ITEMS_RANGE,      /* payload: int64 start, int64 step, of the call's first item */
+    ITEMS_REPEAT,     /* payload: one JSON value, every item */
+    ITEMS_FOLD,       /* payload: arguments of a fold function; the items are numbers first, first + 1, … */
     ITEMS_FORMATS,
 };
 

@@ -1,8 +1,8 @@
 /* page: the status page that a worker shares with the front, one each. The worker writes, the front only reads; what a
  * worker could forge there concerns its own task alone.
  *
- * The worker writes `item` before it begins each item: one aligned 32-bit store. The front samples busy slots on its own
- * clock and times an item from when it first saw that number, so the item pays for no clock. */
+ * The worker writes `item` before it begins each item: one aligned 32-bit store. The front samples busy slots on its
+ * own clock and times an item from when it first saw that number, so the item pays for no clock. */
 #ifndef FORKMAP_WORKERS_PAGE_H
 #define FORKMAP_WORKERS_PAGE_H
 

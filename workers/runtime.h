@@ -16,15 +16,15 @@
 struct chunk {
     const struct task_message *task;
     volatile struct page *page;
-    struct buf *output;   /* separator and result of each item since the last send */
-    struct buf *errors;   /* message_add_error() records since the last send */
-    uint32_t done;        /* items of the task finished */
-    uint32_t failed;      /* of those since the last send */
-    uint32_t batch;       /* how many items to run before the next chunk_tick(); it adapts this to their cost */
-    bool stop;            /* set by chunk_tick(), or by chunk_fail() with TASK_STOP_ON_ERROR: start nothing more */
-    bool stopped;         /* it was chunk_fail() */
-    bool malformed;       /* the body is no JSON here: `done` is the item, bad_offset and bad_why the place */
-    size_t bad_offset;    /* in the payload */
+    struct buf *output; /* separator and result of each item since the last send */
+    struct buf *errors; /* message_add_error() records since the last send */
+    uint32_t done;      /* items of the task finished */
+    uint32_t failed;    /* of those since the last send */
+    uint32_t batch;     /* how many items to run before the next chunk_tick(); it adapts this to their cost */
+    bool stop;          /* set by chunk_tick(), or by chunk_fail() with TASK_STOP_ON_ERROR: start nothing more */
+    bool stopped;       /* it was chunk_fail() */
+    bool malformed;     /* the body is no JSON here: `done` is the item, bad_offset and bad_why the place */
+    size_t bad_offset;  /* in the payload */
     const char *bad_why;
     struct worker *worker; /* for chunk_tick() */
 };

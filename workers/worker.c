@@ -25,8 +25,8 @@
 
 #define READ_BYTES (64u << 10)
 #define SPIN_NS 30000ull
-#define SEND_AFTER_NS 5000000ull  /* partial results wait no longer than this */
-#define COPY_BYTES (16u << 10)    /* outputs shorter than this are gathered, longer ones written from where they are */
+#define SEND_AFTER_NS 5000000ull /* partial results wait no longer than this */
+#define COPY_BYTES (16u << 10)   /* outputs shorter than this are gathered, longer ones written from where they are */
 #define BATCH_MOST 4096u
 #define BATCH_SHORT_NS 100000ull /* a batch quicker than this doubles, */
 #define BATCH_LONG_NS 500000ull  /* one slower than this shrinks */
@@ -37,12 +37,12 @@ struct worker {
     struct buf input;  /* frames read */
     struct buf frames; /* frames to write */
     struct buf output, errors;
-    uint64_t now_ns;        /* the last clock reading */
-    uint64_t sent_ns;       /* when results were last written */
-    uint64_t task_ns;       /* when the task under way was begun */
-    uint64_t result_ns;     /* when the first item since the last send was begun */
-    uint32_t sent_items;    /* of the task under way */
-    uint32_t items;         /* in all, for recycling */
+    uint64_t now_ns;     /* the last clock reading */
+    uint64_t sent_ns;    /* when results were last written */
+    uint64_t task_ns;    /* when the task under way was begun */
+    uint64_t result_ns;  /* when the first item since the last send was begun */
+    uint32_t sent_items; /* of the task under way */
+    uint32_t items;      /* in all, for recycling */
     uint64_t last_task;
 };
 

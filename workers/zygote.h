@@ -1,5 +1,5 @@
-/* zygote: forks workers on demand, reaps them, reports how each ended, kills by order. One thread, no secrets, no listening
- * socket, no request's data: what a worker inherits is this and nothing else. */
+/* zygote: forks workers on demand, reaps them, reports how each ended, kills by order. One thread, no secrets, no
+ * listening socket, no request's data: what a worker inherits is this and nothing else. */
 #ifndef FORKMAP_WORKERS_ZYGOTE_H
 #define FORKMAP_WORKERS_ZYGOTE_H
 
