@@ -1,5 +1,6 @@
 """proc: what /proc tells of a process that we started, and of its children."""
 import os
+import time
 
 
 def read(pid, name):
@@ -24,7 +25,8 @@ def descendants(root):
             continue  # it ended meanwhile
     below, grown = {}, True
     while grown:
-        more = {pid: parent for pid, parent in parents.items() if pid not in below and (parent == root or parent in below)}
+        more = {pid: parent for pid, parent in parents.items()
+                if pid not in below and (parent == root or parent in below)}
         below.update(more)
         grown = bool(more)
     return below
@@ -62,3 +64,16 @@ def forget_peak(pid):
 
 def cpu_ns(pid):
     return int(read(pid, "schedstat").split()[0])
+
+
+def busy(seconds):
+    """Which part of all processors was in use during the next so many seconds, by whomever."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as file:
+            taken = [int(word) for word in file.readline().split()[1:9]]
+        return sum(taken), taken[3] + taken[4]
+
+    before = ticks()
+    time.sleep(seconds)
+    total, idle = (after - was for after, was in zip(ticks(), before))
+    return 1 - idle / total if total else 0.0

@@ -15,6 +15,7 @@ class Row:
     def __init__(self, name, unit, targets=(), faster_is_more=False):
         self.name, self.unit, self.targets, self.more = name, unit, list(targets), faster_is_more
         self.samples, self.notes = {}, {}
+        self.others = []  # which part of the processors somebody else used, before each round
 
     def add(self, name, *values):
         if values:
@@ -68,16 +69,23 @@ def lines(row):
             told.append(f"{line:<48}{'forkmap ' + short(ratio) + ' ×' if ratio else ''}".rstrip())
         if name in row.notes:
             told.append(f"  {name:<10} {row.notes[name]}")
+    if disturbed(row):
+        told.append(f"  (disturbed: others used up to {max(row.others):.0%} of the processors; do not rely on this)")
     for wanted, figure, met in row.verdicts():
         told.append(f"  target {wanted:<24} {short(figure):>9}  {word(met)}")
     return told
+
+
+def disturbed(row):
+    return max(row.others, default=0) > 0.15
 
 
 def summary(rows):
     judged = [(row, *verdict) for row in rows for verdict in row.verdicts()]
     told = [f"{'case':<22}{'forkmap':>10} {'unit':<14}{'target':<26}{'figure':>8}  verdict"]
     for row, wanted, figure, met in judged:
-        told.append(f"{row.name:<22}{short(row.median()):>10} {row.unit:<14}{wanted:<26}{short(figure):>8}  {word(met)}")
+        told.append(f"{row.name:<22}{short(row.median()):>10} {row.unit:<14}{wanted:<26}{short(figure):>8}  {word(met)}"
+                    f"{', disturbed' if disturbed(row) else ''}")
     met = [verdict[-1] for verdict in judged]
     told.append(f"targets: {met.count(True)} met, {met.count(False)} missed, {met.count(None)} not measured")
     return told
@@ -88,8 +96,10 @@ def as_json(rows, about):
         servers = {name: {"median": row.median(name), "min": min(values), "max": max(values), "samples": values,
                           "forkmap_times_as_fast": row.ratio(name) if name != OURS else None}
                    for name, values in row.samples.items()}
-        targets = [{"target": wanted, "figure": figure, "verdict": word(met)} for wanted, figure, met in row.verdicts()]
-        return {"case": row.name, "unit": row.unit, "servers": servers, "notes": row.notes, "targets": targets}
+        targets = [{"target": wanted, "figure": figure, "verdict": word(met)}
+                   for wanted, figure, met in row.verdicts()]
+        return {"case": row.name, "unit": row.unit, "servers": servers, "notes": row.notes, "targets": targets,
+                "others_used": row.others}
 
     return json.dumps({**about, "rows": [of(row) for row in rows]}, indent=1, ensure_ascii=False) + "\n"
 

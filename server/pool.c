@@ -27,7 +27,7 @@ static int send_order(struct pool *pool, const struct order *order, const int *f
     if (fd_count > 0) {
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        struct cmsghdr *c = &control.align; /* the first and only one */
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));

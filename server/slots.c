@@ -101,11 +101,11 @@ struct sched_task *slot_pop(struct scheduler *scheduler, struct slot *slot, uint
 
 /* Behind, or unwritten before, an item that takes long: what else this worker was given is given to others. It may do
  * it all the same, later; that is stale then. */
-static void unload(struct scheduler *scheduler, struct slot *slot, uint64_t page_task)
+static void unload(struct scheduler *scheduler, struct slot *slot, const struct sched_task *long_one)
 {
     for (struct sched_task *task = slot->head; task != NULL; task = task->next) {
         struct sched_call *call = task->call;
-        if (task->id == page_task || call == NULL)
+        if (task == long_one || call == NULL)
             continue;
         struct run rest = {.first = task->first + task->done,
                            .count = task->count - task->done,
@@ -114,18 +114,32 @@ static void unload(struct scheduler *scheduler, struct slot *slot, uint64_t page
                            .exit_code = -1};
         task->call = NULL;
         call->in_flight--;
+        call_charge(call, -task->paid_ns); /* who computes it now is paid anew */
         call_redo(scheduler, call, &rest);
         call_check(scheduler, call);
     }
+}
+
+/* The task whose item the page shows; NULL: none of this slot's. Results of those before it may not be written yet. */
+static struct sched_task *shown_task(const struct slot *slot, uint64_t page_task, uint32_t page_item)
+{
+    struct sched_task *task = slot->head;
+    while (task != NULL && task->id != page_task)
+        task = task->next;
+    return task != NULL && page_item < task->count ? task : NULL;
 }
 
 void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t page_task, uint32_t page_item,
                       bool item_clock, uint64_t now_ns)
 {
     struct slot *slot = &scheduler->slots[number];
-    struct sched_task *task = slot->head;
-    if (task == NULL || slot->state == SLOT_STARTING || slot->state == SLOT_DYING)
+    if (slot->head == NULL || slot->state == SLOT_STARTING || slot->state == SLOT_DYING)
         return;
+    const struct sched_task *shown = shown_task(slot, page_task, page_item);
+    if (shown != NULL && shown->call != NULL)
+        slot->orphan_ns = 0; /* stale ones before it are computed already */
+    else if (shown != NULL && slot->orphan_ns == 0)
+        slot->orphan_ns = now_ns;
     if (slot->seen_task != page_task || slot->seen_item != page_item || !item_clock) {
         slot->seen_task = page_task;
         slot->seen_item = page_item;
@@ -133,16 +147,12 @@ void scheduler_sample(struct scheduler *scheduler, uint32_t number, uint64_t pag
         return;
     }
     uint64_t seen_ns = now_ns - slot->seen_ns;
-    if (seen_ns > LONG_ITEM_NS && task->next != NULL && !slot->dedicated)
-        unload(scheduler, slot, page_task);
-    while (task != NULL && task->id != page_task) /* results of those before it may not be written yet */
-        task = task->next;
-    if (task == NULL || page_item >= task->count) {
-        if (seen_ns > STUCK_NS)
-            slot_kill(scheduler, slot, KILL_STUCK, now_ns);
-    } else if (task->call != NULL && seen_ns > task->call->options.item_timeout_ns) {
+    if (shown != NULL && seen_ns > LONG_ITEM_NS && !slot->dedicated)
+        unload(scheduler, slot, shown);
+    if (shown == NULL && seen_ns > STUCK_NS)
+        slot_kill(scheduler, slot, KILL_STUCK, now_ns);
+    else if (shown != NULL && shown->call != NULL && seen_ns > shown->call->options.item_timeout_ns)
         slot_kill(scheduler, slot, KILL_TIMEOUT, now_ns);
-    }
 }
 
 static void refill(struct scheduler *scheduler, uint64_t now_ns)
