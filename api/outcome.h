@@ -24,7 +24,7 @@ struct outcome_death {
     int signal, exit_code; /* of worker_died: one of them; exit_code -1 if none */
     uint64_t limit_ms;     /* of timeout: which limit it was */
     bool by_deadline;
-    uint64_t limit_bytes;  /* of memory_limit */
+    uint64_t limit_bytes; /* of memory_limit */
 };
 
 struct block {
@@ -50,8 +50,8 @@ const char *outcome_refused(const struct outcome *outcome);
  * *type say which. Valid until outcome_free(). */
 const char *outcome_first_error(const struct outcome *outcome, uint64_t *index, enum item_error *type);
 
-/* The whole answer of a map: {"results": [...], ...}; `items` is how many there were, `trace` JSON text to add or empty.
- * The blocks are the caller's: each data to be freed. Fewer than 1,000 for answers up to 1 GiB. */
+/* The whole answer of a map: {"results": [...], ...}; `items` is how many there were, `trace` JSON text to add or
+ * empty. The blocks are the caller's: each data to be freed. Fewer than 1,000 for answers up to 1 GiB. */
 struct block *outcome_answer(struct outcome *outcome, uint64_t items, enum ended ended, struct span trace,
                              size_t *count);
 /* The only result, without its separator (apply). */

@@ -1,11 +1,10 @@
-/* breaker: functions that crash worker after worker: who has done that is refused for a while. Who is to blame for a death
- * is settled in slots.c. */
+/* breaker: functions that crash worker after worker: who has done that is refused for a while. Who is to blame for a
+ * death is settled in slots.c. */
 #include "server/scheduler_state.h"
 
 #define CRASH_WINDOW_NS 30000000000ull
 #define BREAKER_OPEN_NS 10000000000ull
 
-/* What has not been handed out fails, all of it: the function's breaker is open. */
 void call_unavailable(struct scheduler *scheduler, struct sched_call *call)
 {
     while (call->redo_count > 0) {

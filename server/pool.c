@@ -48,6 +48,7 @@ static void do_fork(struct pool *pool, const struct sched_action *action, uint64
                           .memory_bytes = pool->limits.memory_bytes};
     int theirs[ORDER_FDS];
     bool made = seat_open(seat, theirs) == 0;
+    pool->busy = true; /* whoever starts is looked after, too */
     if (made) {
         made = send_order(pool, &order, theirs, ORDER_FDS) == 0;
         close(theirs[0]);

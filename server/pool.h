@@ -1,5 +1,5 @@
-/* pool: the worker processes behind the scheduler's slots. It does what the scheduler says (fork, send, kill, let go) and
- * tells it what happens (ready, results, deaths); payloads go by to the owners of the calls.
+/* pool: the worker processes behind the scheduler's slots. It does what the scheduler says (fork, send, kill, let go)
+ * and tells it what happens (ready, results, deaths); payloads go by to the owners of the calls.
  *
  * It owns the pipes and status pages, and the control socket to the zygote; it decides nothing. */
 #ifndef FORKMAP_SERVER_POOL_H
@@ -17,7 +17,7 @@ struct pool;
 
 struct pool_result {
     const struct result_message *message;
-    uint64_t first;    /* in the call */
+    uint64_t first; /* in the call */
     uint32_t attempts;
     uint32_t slot;
     char *block; /* malloc()ed memory that holds message->output, for the owner to take; or NULL: copy it */
@@ -25,8 +25,8 @@ struct pool_result {
 
 /* What the owners of calls are told; `owner` is the one of sched_options. */
 struct pool_owner {
-    /* Pack the task: message comes with task, first, count, flags, budget_us set; fill the rest. The payload's span must
-     * stay where it is until this returns to the pool. */
+    /* Pack the task: message comes with task, first, count, flags, budget_us set; fill the rest. The payload's span
+     * must stay where it is until this returns to the pool. */
     void (*dispatch)(void *owner, const struct sched_action *action, struct task_message *message);
     void (*result)(void *owner, struct pool_result *result);
     void (*malformed)(void *owner, uint64_t first, const struct malformed_message *malformed);

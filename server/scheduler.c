@@ -1,10 +1,9 @@
-/* scheduler: see scheduler.h. This file has the calls and the handing out of work; slots.c has the workers. */
+/* scheduler: see scheduler.h. This file has the calls, from their beginning to their end, and time; share.c hands
+ * out their work, verdict.c takes results, breaker.c knows whom to refuse, slots.c has the workers. */
 #include "server/scheduler.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "api/plan.h"
 #include "server/scheduler_state.h"
 #include "workers/log.h"
 
@@ -286,8 +285,7 @@ uint64_t scheduler_due_ns(const struct scheduler *scheduler)
     bool wants = scheduler->live + scheduler->starting < scheduler_target(scheduler) || scheduler->ring != NULL;
     if (scheduler->link && wants && scheduler->retry_ns > scheduler->run_ns && scheduler->retry_ns < due_ns)
         due_ns = scheduler->retry_ns;
-    if (scheduler->grown > scheduler->limits.workers &&
-        scheduler->grown_ns + scheduler->limits.idle_shrink_ns < due_ns)
+    if (scheduler->grown > scheduler->limits.workers && scheduler->grown_ns + scheduler->limits.idle_shrink_ns < due_ns)
         due_ns = scheduler->grown_ns + scheduler->limits.idle_shrink_ns;
     return due_ns;
 }

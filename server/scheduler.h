@@ -2,10 +2,10 @@
  * clock, no descriptor, no allocation but its own tables. The front feeds it and does what it says; a seeded simulator
  * (tests/sim_scheduler.c) feeds it storms.
  *
- * What it promises: every item of a call ends exactly once, as a result accepted or as a failure told, or is not run; an
- * item's attempts are bounded; nothing is handed out after its call ended or its deadline passed; the pool is refilled
- * while live < target (level-triggered). Order of work: deficit round robin by worker time over principals, then over
- * their calls. */
+ * What it promises: every item of a call ends exactly once, as a result accepted or as a failure told, or is not run;
+ * an item's attempts are bounded; nothing is handed out after its call ended or its deadline passed; the pool is
+ * refilled while live < target (level-triggered). Order of work: deficit round robin by worker time over principals,
+ * then over their calls. */
 #ifndef FORKMAP_SERVER_SCHEDULER_H
 #define FORKMAP_SERVER_SCHEDULER_H
 
@@ -19,12 +19,12 @@ struct scheduler;
 struct sched_call; /* a call as the scheduler sees it; valid until SCHED_END was taken for it */
 
 struct scheduler_limits {
-    uint32_t workers;         /* shared workers kept alive */
-    uint32_t max_workers;     /* that a call may make the pool grow to */
-    uint32_t functions;       /* function numbers are below this */
-    uint64_t idle_shrink_ns;  /* workers above `workers` leave after being idle this long */
-    uint64_t memory_bytes;    /* a worker's limit, for telling deaths apart; 0: none */
-    bool spawn;               /* shared workers are exec'd afresh */
+    uint32_t workers;        /* shared workers kept alive */
+    uint32_t max_workers;    /* that a call may make the pool grow to */
+    uint32_t functions;      /* function numbers are below this */
+    uint64_t idle_shrink_ns; /* workers above `workers` leave after being idle this long */
+    uint64_t memory_bytes;   /* a worker's limit, for telling deaths apart; 0: none */
+    bool spawn;              /* shared workers are exec'd afresh */
     /* How many of the owner's items from `first` on go into one task at the most, 1 to `most`: what bytes allow. */
     uint32_t (*fit)(void *owner, uint64_t first, uint32_t most, bool chunksize_given);
 };
@@ -44,18 +44,18 @@ const char *slot_state_name(enum slot_state state);
 enum sched_ended { SCHED_COMPLETE, SCHED_STOPPED, SCHED_DEADLINE, SCHED_CANCELLED };
 
 struct sched_options {
-    void *owner;              /* comes back in actions */
+    void *owner; /* comes back in actions */
     uint32_t principal;
-    uint32_t function;        /* number, for cost and breaker */
-    uint64_t chunksize;       /* 0: auto */
-    uint32_t processes;       /* workers at once; 0: all */
+    uint32_t function;  /* number, for cost and breaker */
+    uint64_t chunksize; /* 0: auto */
+    uint32_t processes; /* workers at once; 0: all */
     uint32_t crash_retries;
     uint64_t item_timeout_ns;
-    uint64_t deadline_ns;     /* a time */
+    uint64_t deadline_ns; /* a time */
     bool stop_on_error;
-    bool isolated;            /* a fresh process for each item */
-    bool spawn;               /* workers of its own, exec'd afresh */
-    double item_ns;           /* a guess of the cost, used until measured; 0: none */
+    bool isolated;  /* a fresh process for each item */
+    bool spawn;     /* workers of its own, exec'd afresh */
+    double item_ns; /* a guess of the cost, used until measured; 0: none */
 };
 
 enum sched_action_type {
@@ -85,10 +85,10 @@ struct sched_action {
 
 /* How a worker ended, as the front knows it. */
 struct sched_death {
-    bool lost;             /* nothing is known: its zygote went, or it closed its pipe */
-    int status;            /* as waitpid() gives it */
+    bool lost;  /* nothing is known: its zygote went, or it closed its pipe */
+    int status; /* as waitpid() gives it */
     uint64_t peak_bytes;
-    uint64_t page_task;    /* the status page at the end */
+    uint64_t page_task; /* the status page at the end */
     uint32_t page_item;
 };
 
@@ -105,7 +105,7 @@ struct sched_accepted {
 
 enum sched_verdict {
     SCHED_ACCEPTED, /* *accepted says whose and which items these are */
-    SCHED_STALE,    /* of a call that is over: drop it */
+    SCHED_STALE,    /* of a call that is over, or others compute it by now: drop it */
     SCHED_BREACH,   /* not what this worker may send: kill it (scheduler_breach) */
 };
 
@@ -116,8 +116,8 @@ void scheduler_free(struct scheduler *scheduler);
 struct sched_call *scheduler_call(struct scheduler *scheduler, const struct sched_options *options, uint64_t now_ns);
 /* Its first `known` items can be handed out; `complete`: there are no more. */
 void scheduler_items(struct scheduler *scheduler, struct sched_call *call, uint64_t known, bool complete);
-/* Ends it now: nothing more comes of it, SCHED_END included. Only once the actions of the last scheduler_run() have been
- * taken: a task that was handed out has to be sent. */
+/* Ends it now: nothing more comes of it, SCHED_END included. Only once the actions of the last scheduler_run() have
+ * been taken: a task that was handed out has to be sent. */
 void scheduler_cancel(struct scheduler *scheduler, struct sched_call *call, uint64_t now_ns);
 void scheduler_link(struct scheduler *scheduler, bool up); /* whether forking is possible */
 void scheduler_ready(struct scheduler *scheduler, uint32_t slot, uint64_t now_ns);
@@ -148,9 +148,9 @@ size_t scheduler_slots(const struct scheduler *scheduler); /* slot numbers are b
 enum slot_state scheduler_slot_state(const struct scheduler *scheduler, uint32_t slot);
 uint32_t scheduler_slot_generation(const struct scheduler *scheduler, uint32_t slot);
 uint64_t scheduler_slot_items(const struct scheduler *scheduler, uint32_t slot); /* ended there, since its fork */
-uint32_t scheduler_live(const struct scheduler *scheduler);   /* shared workers READY or BUSY */
-uint32_t scheduler_target(const struct scheduler *scheduler); /* that should be */
-double scheduler_item_ns(const struct scheduler *scheduler, uint32_t function); /* measured cost; 0: unknown */
+uint32_t scheduler_live(const struct scheduler *scheduler);                      /* shared workers READY or BUSY */
+uint32_t scheduler_target(const struct scheduler *scheduler);                    /* that should be */
+double scheduler_item_ns(const struct scheduler *scheduler, uint32_t function);  /* measured cost; 0: unknown */
 uint64_t scheduler_backlog_ns(const struct scheduler *scheduler); /* estimated work not yet handed out, per worker */
 /* A function whose calls crash worker after worker: refuse new ones until then (0: it is well). */
 uint64_t scheduler_breaker_ns(const struct scheduler *scheduler, uint32_t function, uint64_t now_ns);

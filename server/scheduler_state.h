@@ -1,10 +1,12 @@
-/* scheduler_state: the scheduler's tables, shared by scheduler.c (calls, work) and slots.c (workers, deaths) alone. */
+/* scheduler_state: the scheduler's tables, shared by scheduler.c (calls, time), share.c (handing out), verdict.c
+ * (results), breaker.c (who is refused) and slots.c (workers, deaths) alone. */
 #ifndef FORKMAP_SERVER_SCHEDULER_STATE_H
 #define FORKMAP_SERVER_SCHEDULER_STATE_H
 
 #include "server/scheduler.h"
 
 #define CRASHES_TO_OPEN 5
+#define QUANTUM_NS 2000000.0 /* of deficit round robin: a new call has it at once */
 
 /* A run of items to be handed out again. */
 struct run {
@@ -22,7 +24,7 @@ struct sched_task {
     double guess_ns;
     double paid_ns;          /* worker time taken from its call's credit and not yet used up */
     uint64_t given_ns;       /* when it was handed out */
-    struct sched_call *call; /* NULL: its call is over, results are stale */
+    struct sched_call *call; /* NULL: its call is over, or others compute it: results are stale */
 };
 
 struct sched_call {
@@ -30,13 +32,13 @@ struct sched_call {
     struct principal *principal;
     struct sched_call *prev, *next;           /* all calls */
     struct sched_call *ring_prev, *ring_next; /* those of its principal that have work to hand out; NULL: not in it */
-    uint64_t known, handed; /* items that exist, fresh items handed out */
-    bool complete;          /* known is final */
-    bool stopping;          /* nothing new is handed out */
-    bool over;              /* SCHED_END is queued */
-    struct run *redo;       /* descending by first: the last is next */
+    uint64_t known, handed;                   /* items that exist, fresh items handed out */
+    bool complete;                            /* known is final */
+    bool stopping;                            /* nothing new is handed out */
+    bool over;                                /* SCHED_END is queued */
+    struct run *redo;                         /* descending by first: the last is next */
     size_t redo_count, redo_capacity;
-    uint64_t ended; /* items, in whatever way */
+    uint64_t ended;     /* items, in whatever way */
     uint32_t in_flight; /* tasks */
     uint32_t dedicated; /* workers of its own */
     double item_ns;
@@ -65,7 +67,7 @@ struct slot {
     uint32_t seen_item;
     uint64_t head_ns;   /* when its first task became that */
     uint64_t state_ns;  /* when it took this state */
-    uint64_t orphan_ns; /* since when its first task is of a call that is over; 0: it is not */
+    uint64_t orphan_ns; /* since when it computes what nobody waits for; 0: it does not, or nobody knows yet */
     enum kill_reason kill;
     uint64_t items;
 };
@@ -98,7 +100,7 @@ struct scheduler {
     uint64_t retry_ns; /* no fork before */
     uint64_t jitter;
     uint64_t deadline_ns; /* no call's deadline is earlier */
-    uint64_t run_ns; /* of the last scheduler_run() */
+    uint64_t run_ns;      /* of the last scheduler_run() */
 };
 
 /* scheduler.c */
@@ -111,6 +113,19 @@ void call_check(struct scheduler *scheduler, struct sched_call *call);
 bool call_has_work(const struct sched_call *call);
 /* Shared workers that such a call may make the pool grow to. */
 uint32_t call_shared(const struct scheduler *scheduler, const struct sched_options *options);
+
+/* share.c */
+struct principal *principal_get(struct scheduler *scheduler, uint32_t id);
+void principal_put(struct scheduler *scheduler, struct principal *principal);
+void ring_leave(struct scheduler *scheduler, struct sched_call *call);
+void ring_update(struct scheduler *scheduler, struct sched_call *call); /* in it if there is work to hand out */
+/* Worker time, taken from a call's and its principal's credit; below 0 it is given back. */
+void call_charge(struct sched_call *call, double ns);
+void hand_out_all(struct scheduler *scheduler, uint64_t now_ns);
+
+/* breaker.c */
+/* What has not been handed out fails, all of it: the function's breaker is open. */
+void call_unavailable(struct scheduler *scheduler, struct sched_call *call);
 /* Whether the death of an item of this function opens its breaker. */
 void function_crashed(struct scheduler *scheduler, uint32_t function, uint64_t now_ns);
 

@@ -259,7 +259,8 @@ void seat_clear(struct seat *seat)
 static int make_page(struct seat *seat)
 {
     if (seat->page == NULL) {
-        seat->page_fd = memfd_create("forkmap-page", MFD_CLOEXEC);
+        if (seat->page_fd < 0)
+            seat->page_fd = memfd_create("forkmap-page", MFD_CLOEXEC);
         if (seat->page_fd < 0 || ftruncate(seat->page_fd, PAGE_BYTES) != 0)
             return -1;
         void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, seat->page_fd, 0);
@@ -314,6 +315,9 @@ void seat_close(struct seat *seat)
 
 void seat_retire(struct seat *seat)
 {
+    if (seat->blocked)
+        loop_remove(seat->pool->loop, &seat->room);
+    seat->blocked = false;
     close_fd(&seat->task_fd);
 }
 

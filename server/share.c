@@ -7,14 +7,13 @@
 #include "server/scheduler_state.h"
 #include "workers/log.h"
 
-#define QUANTUM_NS 2000000.0     /* of deficit round robin */
-#define DEBT_NS 16000000.0       /* at most: a long item is not paid for over thousands of rounds */
-#define FULL_MOST 64u            /* calls that find no room before the rest need not try */
-#define UNREAD_NS 500000.0       /* work that may lie unread in a worker's pipe */
-#define PACK_TASK_NS 20000.0     /* tasks below this join a worker that is awake already, */
-#define PACK_LOAD_NS 100000.0    /* while it has less than this to do */
-#define OVERDUE_NS 1000000.0     /* a worker this late with a task gets none behind that */
-#define UNKNOWN_NS 1000000.0     /* guess for an item nobody has measured */
+#define DEBT_NS 16000000.0    /* at most: a long item is not paid for over thousands of rounds */
+#define FULL_MOST 64u         /* calls that find no room before the rest need not try */
+#define UNREAD_NS 500000.0    /* work that may lie unread in a worker's pipe */
+#define PACK_TASK_NS 20000.0  /* tasks below this join a worker that is awake already, */
+#define PACK_LOAD_NS 100000.0 /* while it has less than this to do */
+#define OVERDUE_NS 1000000.0  /* a worker this late with a task gets none behind that */
+#define UNKNOWN_NS 1000000.0  /* guess for an item nobody has measured */
 /* --- turns -------------------------------------------------------------------------------------------------------- */
 
 void ring_leave(struct scheduler *scheduler, struct sched_call *call)
@@ -197,7 +196,6 @@ static struct sched_task *task_new(struct scheduler *scheduler, struct sched_cal
     return task;
 }
 
-/* Worker time, taken from a call's and its principal's credit; below 0 it is given back. */
 void call_charge(struct sched_call *call, double ns)
 {
     double *const credits_ns[] = {&call->credit_ns, &call->principal->credit_ns};
@@ -216,9 +214,9 @@ static void assign(struct scheduler *scheduler, struct slot *slot, struct sched_
     action->task = task->id;
     action->first = task->first;
     action->count = task->count;
-    action->flags = (uint16_t)((call->options.stop_on_error ? TASK_STOP_ON_ERROR : 0) |
-                               (call->options.isolated ? TASK_LEAVE : 0) |
-                               (call->item_ns > 0 && task->guess_ns < PACK_LOAD_NS ? TASK_QUICK : 0));
+    action->flags =
+        (uint16_t)((call->options.stop_on_error ? TASK_STOP_ON_ERROR : 0) | (call->options.isolated ? TASK_LEAVE : 0) |
+                   (call->item_ns > 0 && task->guess_ns < PACK_LOAD_NS ? TASK_QUICK : 0));
     if (call->options.chunksize == 0 && task->attempts == 0 && !call->options.isolated)
         action->budget_us = PLAN_BUDGET_NS / 1000;
     if (slot->head == NULL) {
@@ -282,8 +280,8 @@ static enum handed hand_out(struct scheduler *scheduler, struct sched_call *call
                                   : choose_shared(scheduler, call, guess_ns, run.attempts > 0, now_ns);
     if (slot == NULL)
         return dedicated || call_capped(scheduler, call) ? HANDED_NONE : HANDED_FULL;
-    uint32_t count = most > 1 ? scheduler->limits.fit(call->options.owner, run.first, most, call->options.chunksize > 0)
-                              : 1;
+    uint32_t count =
+        most > 1 ? scheduler->limits.fit(call->options.owner, run.first, most, call->options.chunksize > 0) : 1;
     take_run(call, count);
     assign(scheduler, slot, task_new(scheduler, call, now_ns, &run, count), now_ns);
     return HANDED_OUT;

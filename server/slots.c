@@ -231,8 +231,8 @@ static void blame(struct scheduler *scheduler, struct slot *slot, const struct s
     enum item_error error = classify(scheduler, slot, death);
     bool ours = slot->kill != KILL_NONE;
     uint32_t function = call->options.function;
-    bool crash = error == ITEM_OK && (!ours || slot->kill == KILL_BREACH) &&
-                 (is_crash_signal(run.signal) || run.exit_code > 0);
+    bool crash =
+        error == ITEM_OK && (!ours || slot->kill == KILL_BREACH) && (is_crash_signal(run.signal) || run.exit_code > 0);
     if (error != ITEM_OK)
         call_fail(scheduler, call, run.first, 1, error, &run);
     else if (run.attempts > call->options.crash_retries)

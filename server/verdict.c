@@ -1,5 +1,5 @@
-/* verdict: what a worker's word is worth: whether a result may be, whose it is, what it has cost. Its items end by it; its
- * output is others' affair. */
+/* verdict: what a worker's word is worth: whether a result may be, whose it is, what it has cost. Its items end by it;
+ * its output is others' affair. */
 #include <stdlib.h>
 
 #include "api/plan.h"

@@ -37,10 +37,10 @@ static void storm(uint64_t seed)
         world_step(&world);
     world_settle(&world, 600 * SECOND);
     print_message("SIM_SEED=%llu: %llu events in %llu s; %llu calls (%llu stopped, %llu late, %llu cancelled), "
-                  "%llu tasks, %llu workers died, %llu lied\n",
+                  "%llu tasks (%llu left behind), %llu workers died, %llu lied\n",
                   NUMBER(seed), NUMBER(world.event), NUMBER(world.now_ns / SECOND - 1000), NUMBER(world.calls_over),
                   NUMBER(world.ends[SCHED_STOPPED]), NUMBER(world.ends[SCHED_DEADLINE]),
-                  NUMBER(world.ends[SCHED_CANCELLED]), NUMBER(world.tasks), NUMBER(world.deaths),
+                  NUMBER(world.ends[SCHED_CANCELLED]), NUMBER(world.tasks), NUMBER(world.staled), NUMBER(world.deaths),
                   NUMBER(world.breaches));
     print_message("    %llu items: %llu worker_died, %llu timeout, %llu memory_limit, %llu sandbox_violation, "
                   "%llu unavailable\n",

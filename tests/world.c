@@ -132,6 +132,7 @@ static void sample(struct world *world)
         uint32_t item;
         uint64_t since_ns;
         struct sent *page = worker_page(worker, world->now_ns, &item, &since_ns);
+        oracle_sampled(world, i, page, item);
         scheduler_sample(world->scheduler, i, page != NULL ? page->id : 0, item, true, world->now_ns);
         if (page != NULL && item < page->count && item_kind(page->client, page->first + item) == KIND_HOGS &&
             world->now_ns - since_ns > HOG_SEEN_NS)

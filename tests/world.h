@@ -89,6 +89,7 @@ struct sent {
     struct client *client;
     uint64_t id, first, begun_ns, ended_ns;
     uint32_t count, computed, reported, failed, budget_us;
+    bool stale;    /* others compute it by now: it lay here with an item that takes long */
     uint32_t last; /* RESULT_ flags, once it is over for the worker */
     uint16_t flags;
 };
@@ -120,6 +121,8 @@ struct worker {
     int next_status;
     uint64_t kill_ns; /* when SIGKILL reaches it */
     uint64_t frozen_ns;
+    uint64_t shown_task, shown_ns; /* what samples of its page have told, and since when; task 0: nothing */
+    uint32_t shown_item;
 };
 
 struct note {
@@ -138,7 +141,7 @@ struct world {
     size_t slots;
     struct client *clients;
     size_t client_count;
-    uint64_t client_numbers, calls_over, items_over, deaths, results, tasks, breaches;
+    uint64_t client_numbers, calls_over, items_over, deaths, results, tasks, breaches, staled;
     uint64_t crashes[F_LAST];
     uint64_t failures[ITEM_ERRORS], ends[SCHED_CANCELLED + 1];
     void (*on_over)(struct world *world, struct client *client); /* may be NULL; the client is freed after it */
@@ -192,6 +195,8 @@ void oracle_dispatch(struct world *world, const struct sched_action *action);
 void oracle_accepted(struct world *world, uint32_t slot, const struct sent *sent, uint32_t first, uint32_t count,
                      const struct sched_accepted *accepted);
 void oracle_released(struct world *world, const struct sent *sent); /* what is not computed may run elsewhere */
+/* This is what the scheduler is told now of a page: what lies with a long item is stale from then on. */
+void oracle_sampled(struct world *world, uint32_t slot, const struct sent *page, uint32_t item);
 void oracle_death(struct world *world, uint32_t slot, const struct sent *page, uint32_t item, uint64_t ran_ns,
                   bool lost, int status);
 void oracle_fail(struct world *world, const struct sched_action *action);

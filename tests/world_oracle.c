@@ -7,6 +7,7 @@
 
 #define RESTARTS_TO_BLAME 9
 #define UNREAD_MOST_NS 500000.0
+#define LONG_ITEM_NS (5 * MS)  /* seen so long, an item holds nobody else's */
 #define LATE_MOST_NS (60 * MS) /* samples, a partial result between them, and the way of the kill */
 
 #define NUMBER(x) ((unsigned long long)(x))
@@ -18,7 +19,7 @@ static uint32_t slots_of(const struct world *world, const struct client *client)
     uint32_t slots = 0;
     for (size_t i = 0; i < world->slots; i++)
         for (size_t j = 0; j < world->workers[i].queued; j++)
-            if (world->workers[i].queue[j].client == client) {
+            if (world->workers[i].queue[j].client == client && !world->workers[i].queue[j].stale) {
                 slots++;
                 break;
             }
@@ -43,7 +44,7 @@ static void check_run(struct world *world, struct client *client, const struct s
     bool suspect_there = other != NULL && other->client->ledger[other->first].deaths > 0;
     if (deaths > 0 && (action->count > 1 || other != NULL))
         world_violated(world, "item %llu, a suspect, does not run alone", NUMBER(action->first));
-    if (suspect_there && !other->client->deaf)
+    if (suspect_there && !other->client->deaf && !other->stale)
         world_violated(world, "a task behind a suspect, in slot %u", action->slot);
 }
 
@@ -109,8 +110,32 @@ void oracle_accepted(struct world *world, uint32_t slot, const struct sent *sent
 void oracle_released(struct world *world, const struct sent *sent)
 {
     (void)world;
-    for (uint64_t i = sent->first + sent->reported; i < sent->first + sent->count; i++)
+    for (uint64_t i = sent->first + sent->reported; !sent->stale && i < sent->first + sent->count; i++)
         sent->client->ledger[i].slot = 0;
+}
+
+void oracle_sampled(struct world *world, uint32_t slot, const struct sent *page, uint32_t item)
+{
+    struct worker *worker = &world->workers[slot];
+    uint64_t task = page != NULL ? page->id : 0;
+    if (worker->queued == 0 || worker->muted || worker->kill_ns != NEVER)
+        return;
+    if (worker->shown_task != task || worker->shown_item != item) {
+        worker->shown_task = task;
+        worker->shown_item = item;
+        worker->shown_ns = world->now_ns;
+    }
+    if (page == NULL || item >= page->count || worker->dedicated || world->now_ns - worker->shown_ns <= LONG_ITEM_NS)
+        return;
+    for (size_t i = 0; i < worker->queued; i++) {
+        struct sent *sent = &worker->queue[i];
+        if (sent == page || sent->stale || sent->client->deaf)
+            continue;
+        world_note(world, "stale", slot, sent->id, sent->client->number, sent->first, sent->count);
+        oracle_released(world, sent);
+        sent->stale = true;
+        world->staled++;
+    }
 }
 
 static bool is_crash(bool lost, int status)
@@ -133,7 +158,7 @@ void oracle_death(struct world *world, uint32_t slot, const struct sent *page, u
     bool moved = page != NULL && (seen->seen_task != page->id || seen->seen_item != item);
     bool limit = reason == KILL_TIMEOUT || reason == KILL_MEMORY;
     bool ours = reason == KILL_CANCEL || reason == KILL_STUCK || (limit && moved); /* such a kill is no item's fault */
-    if (page != NULL && item < page->count && !ours) {
+    if (page != NULL && item < page->count && !page->stale && !ours) {
         struct item *guilty = &page->client->ledger[page->first + item];
         guilty->deaths++;
         guilty->ran_ns = ran_ns;
@@ -142,7 +167,7 @@ void oracle_death(struct world *world, uint32_t slot, const struct sent *page, u
     }
     if (worker->queued > 0) {
         const struct sent *head = &worker->queue[0];
-        if (head->reported < head->count)
+        if (head->reported < head->count && !head->stale)
             head->client->ledger[head->first + head->reported].restarts++;
     }
 }

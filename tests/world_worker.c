@@ -98,6 +98,7 @@ static void begin(struct worker *worker, uint64_t at_ns)
 
 static void unqueue(struct worker *worker)
 {
+    worker->shown_task = 0;
     client_release(worker->queue[0].client);
     worker->queued--;
     worker->at--;
@@ -156,8 +157,9 @@ static void tell_malformed(struct world *world, uint32_t slot, struct sent *sent
     struct sched_accepted accepted;
     world_note(world, "malformed", slot, sent->id, sent->client->number, 0, 0);
     enum sched_verdict verdict = scheduler_malformed(world->scheduler, slot, sent->id, world->now_ns, &accepted);
+    world->workers[slot].shown_ns = world->now_ns;
     oracle_released(world, sent);
-    if (verdict != (sent->client->deaf ? SCHED_STALE : SCHED_ACCEPTED))
+    if (verdict != (sent->client->deaf || sent->stale ? SCHED_STALE : SCHED_ACCEPTED))
         world_violated(world, "a malformed task of slot %u: verdict %d", slot, verdict);
     if (verdict == SCHED_ACCEPTED)
         client_cancel(world, sent->client);
@@ -184,12 +186,14 @@ static void tell(struct world *world, uint32_t slot, struct sent *sent, bool ove
     world->results++;
     world_note(world, "result", slot, result.task, result.first, result.count, result.flags);
     enum sched_verdict verdict = scheduler_result(world->scheduler, slot, &result, world->now_ns, &accepted);
-    if (verdict != (sent->client->deaf ? SCHED_STALE : SCHED_ACCEPTED))
+    if (verdict != (sent->client->deaf || sent->stale ? SCHED_STALE : SCHED_ACCEPTED))
         world_violated(world, "task %llu of slot %u: verdict %d", (unsigned long long)sent->id, slot, verdict);
     if (verdict == SCHED_ACCEPTED)
         oracle_accepted(world, slot, sent, result.first, result.count, &accepted);
     if (verdict == SCHED_ACCEPTED)
         sent->client->busy_ns += sent->ended_ns - sent->begun_ns;
+    if (result.count > 0 || over)
+        world->workers[slot].shown_ns = world->now_ns; /* it moves: its item's time begins anew */
     sent->reported = sent->computed;
     sent->begun_ns = sent->ended_ns;
     sent->failed = 0;
@@ -334,6 +338,10 @@ void worker_take(struct world *world, uint32_t slot, const struct sched_action *
     if (worker->queued == worker->capacity) {
         worker->capacity = worker->capacity > 0 ? worker->capacity * 2 : 16;
         worker->queue = realloc(worker->queue, worker->capacity * sizeof *worker->queue);
+    }
+    if (worker->queued == 0) {
+        worker->shown_task = 0;
+        worker->shown_ns = world->now_ns;
     }
     worker->queue[worker->queued++] = (struct sent){.client = client,
                                                     .id = action->task,
