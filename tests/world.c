@@ -236,9 +236,8 @@ static void step_clients(struct world *world)
     }
 }
 
-void world_step(struct world *world)
+static void step(struct world *world, uint64_t at_ns)
 {
-    uint64_t at_ns = next_ns(world);
     world->now_ns = at_ns > world->now_ns ? at_ns : world->now_ns + 1;
     if (world_chance(world, 10000)) /* the front was busy elsewhere */
         world->now_ns += world_random(world, 1 * MS);
@@ -255,10 +254,15 @@ void world_step(struct world *world)
     clients_sweep(world);
 }
 
+void world_step(struct world *world)
+{
+    step(world, next_ns(world));
+}
+
 void world_until(struct world *world, uint64_t now_ns)
 {
     while (world->now_ns < now_ns)
-        world_step(world);
+        step(world, earlier(next_ns(world), now_ns));
 }
 
 void world_settle(struct world *world, uint64_t most_ns)

@@ -157,7 +157,6 @@ static void tell_malformed(struct world *world, uint32_t slot, struct sent *sent
     struct sched_accepted accepted;
     world_note(world, "malformed", slot, sent->id, sent->client->number, 0, 0);
     enum sched_verdict verdict = scheduler_malformed(world->scheduler, slot, sent->id, world->now_ns, &accepted);
-    world->workers[slot].shown_ns = world->now_ns;
     oracle_released(world, sent);
     if (verdict != (sent->client->deaf || sent->stale ? SCHED_STALE : SCHED_ACCEPTED))
         world_violated(world, "a malformed task of slot %u: verdict %d", slot, verdict);
@@ -192,7 +191,7 @@ static void tell(struct world *world, uint32_t slot, struct sent *sent, bool ove
         oracle_accepted(world, slot, sent, result.first, result.count, &accepted);
     if (verdict == SCHED_ACCEPTED)
         sent->client->busy_ns += sent->ended_ns - sent->begun_ns;
-    if (result.count > 0 || over)
+    if (result.count > 0)
         world->workers[slot].shown_ns = world->now_ns; /* it moves: its item's time begins anew */
     sent->reported = sent->computed;
     sent->begun_ns = sent->ended_ns;
@@ -338,10 +337,6 @@ void worker_take(struct world *world, uint32_t slot, const struct sched_action *
     if (worker->queued == worker->capacity) {
         worker->capacity = worker->capacity > 0 ? worker->capacity * 2 : 16;
         worker->queue = realloc(worker->queue, worker->capacity * sizeof *worker->queue);
-    }
-    if (worker->queued == 0) {
-        worker->shown_task = 0;
-        worker->shown_ns = world->now_ns;
     }
     worker->queue[worker->queued++] = (struct sent){.client = client,
                                                     .id = action->task,
