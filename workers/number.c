@@ -111,54 +111,80 @@ size_t number_print_int64(int64_t value, char *to)
     return negative + number_print_uint64(negative ? -(uint64_t)value : (uint64_t)value, to + negative);
 }
 
-/* A double as its shortest digits, d.ddd times ten to the exponent. */
+static const uint64_t powers[] = {1,
+                                  10,
+                                  100,
+                                  1000,
+                                  10000,
+                                  100000,
+                                  1000000,
+                                  10000000,
+                                  100000000,
+                                  1000000000,
+                                  10000000000,
+                                  100000000000,
+                                  1000000000000,
+                                  10000000000000,
+                                  100000000000000,
+                                  1000000000000000,
+                                  10000000000000000,
+                                  100000000000000000};
+
+/* The shortest digits of a double as an integer of `count` digits; the first one stands for ten to the `exponent`. */
 struct decimal {
-    char text[NUMBER_SHORTEST_MAX]; /* as number_double_shortest() made it */
-    size_t length;
-    size_t mantissa; /* bytes of text before the 'e' */
-    char digits[NUMBER_SHORTEST_MAX];
-    size_t count;
-    int exponent;
+    uint64_t digits;
+    int count, exponent;
 };
 
-/* `value` must not be negative. */
+/* `value` must be above 0. */
 static inline struct decimal decimal_of(double value)
 {
     struct decimal decimal;
-    char *text = decimal.text;
-    decimal.length = number_double_shortest(value, text);
-    const char *end = text + decimal.length;
-    int exponent = (end[-2] - '0') * 10 + (end[-1] - '0');
-    const char *sign = end - 3;
-    if (*sign != '-' && *sign != '+')
-        exponent += (*sign-- - '0') * 100;
-    decimal.exponent = *sign == '-' ? -exponent : exponent;
-    decimal.mantissa = (size_t)(sign - 1 - text);
-    decimal.count = decimal.mantissa == 1 ? 1 : decimal.mantissa - 1;
-    decimal.digits[0] = text[0];
-    memcpy(decimal.digits + 1, text + 2, 16); /* at most 17 digits, whatever is behind them */
+    decimal.digits = number_double_digits(value, &decimal.exponent);
+    int count = (64 - __builtin_clzll(decimal.digits)) * 1233 >> 12; /* log 2, and perhaps one less than it is */
+    decimal.count = count + (decimal.digits >= powers[count]);
+    decimal.exponent += decimal.count - 1;
     return decimal;
+}
+
+/* `whole` digits before the point and the others behind it, each part printed where it stays: to move bytes just
+ * written in other pieces would stall on them. */
+static size_t print_split(const struct decimal *decimal, int whole, char *to)
+{
+    int behind = decimal->count - whole;
+    uint64_t unit = powers[behind];
+    size_t length = number_print_uint64(decimal->digits / unit, to);
+    number_print_uint64(unit + decimal->digits % unit, to + length); /* its leading 1 becomes the point */
+    to[length] = '.';
+    return length + 1 + (size_t)behind;
 }
 
 /* The digits in positional form, without ".0" behind a whole number. */
 static size_t print_positional(const struct decimal *decimal, char *to)
 {
-    size_t count = decimal->count;
     if (decimal->exponent < 0) {
         size_t lead = 1 + (size_t)-decimal->exponent;
         memcpy(to, "0.000000", 8);
-        memcpy(to + lead, decimal->digits, 17);
-        return lead + count;
+        return lead + number_print_uint64(decimal->digits, to + lead);
     }
-    size_t whole = (size_t)decimal->exponent + 1;
-    memcpy(to, decimal->digits, 17);
-    if (count <= whole) {
-        memset(to + count, '0', whole - count);
-        return whole;
-    }
-    to[whole] = '.';
-    memcpy(to + whole + 1, decimal->digits + whole, count - whole);
-    return count + 1;
+    int whole = decimal->exponent + 1;
+    if (decimal->count > whole)
+        return print_split(decimal, whole, to);
+    size_t length = number_print_uint64(decimal->digits, to);
+    memset(to + length, '0', (size_t)whole - length);
+    return (size_t)whole;
+}
+
+/* d.ddde+xx: a point only before more digits, at least `least` digits of exponent. */
+static size_t print_scientific(const struct decimal *decimal, size_t least, char *to)
+{
+    size_t length = decimal->count > 1 ? print_split(decimal, 1, to) : number_print_uint64(decimal->digits, to);
+    unsigned size = (unsigned)(decimal->exponent < 0 ? -decimal->exponent : decimal->exponent);
+    to[length++] = 'e';
+    to[length++] = decimal->exponent < 0 ? '-' : '+';
+    if (size < 10 && least > 1)
+        to[length++] = '0';
+    return length + number_print_uint64(size, to + length);
 }
 
 /* Whole numbers below 10^16 print as integers, many times faster: doubles are at most 2 apart there, so no number with
@@ -198,10 +224,8 @@ size_t number_print_double(double value, char *to)
     if ((length = print_short_decimal(fabs(value), to)) > 0)
         return negative + length;
     struct decimal decimal = decimal_of(fabs(value));
-    if (decimal.exponent < -4 || decimal.exponent >= 16) {
-        memcpy(to, decimal.text, sizeof decimal.text);
-        return negative + decimal.length;
-    }
+    if (decimal.exponent < -4 || decimal.exponent >= 16)
+        return negative + print_scientific(&decimal, 2, to);
     return negative + print_positional(&decimal, to);
 }
 
@@ -218,9 +242,5 @@ size_t number_print_double_js(double value, char *to)
     struct decimal decimal = decimal_of(fabs(value));
     if (decimal.exponent >= -7 + 1 && decimal.exponent < 21)
         return negative + print_positional(&decimal, to);
-    /* e+23 as it stands, but e-7 for e-07. */
-    size_t exponent = decimal.mantissa + 2, skip = decimal.text[exponent] == '0';
-    memcpy(to, decimal.text, exponent);
-    memcpy(to + exponent, decimal.text + exponent + skip, decimal.length - exponent - skip);
-    return negative + decimal.length - skip;
+    return negative + print_scientific(&decimal, 1, to);
 }

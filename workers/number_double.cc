@@ -2,15 +2,9 @@
 #include "workers/number_double.h"
 
 #include <charconv>
-#include <cmath>
-#include <cstring>
 #if __has_include(<dragonbox/dragonbox.h>)
 #include <dragonbox/dragonbox.h>
 #endif
-
-extern "C" {
-#include "workers/number.h"
-}
 
 // from_chars() says "out of range" for too small as for too large. The decimal order of magnitude tells them apart: it
 // is beyond ±300 then, so its sign is enough.
@@ -45,38 +39,31 @@ extern "C" bool number_double_read(const char *at, const char *end, double *valu
 
 #if __has_include(<dragonbox/dragonbox.h>)
 // Dragonbox (Jeon, 2022) finds the digits in a third of the time.
-extern "C" size_t number_double_shortest(double value, char *to)
+extern "C" uint64_t number_double_digits(double value, int *exponent)
 {
-    char *start = to, digits[NUMBER_TEXT_MAX];
-    if (std::signbit(value))
-        *to++ = '-';
-    uint64_t significand = 0;
-    int exponent = 0;
-    if (value != 0) {
-        auto decimal = jkj::dragonbox::to_decimal(value);
-        significand = decimal.significand;
-        exponent = decimal.exponent;
-    }
-    size_t count = number_print_uint64(significand, digits);
-    exponent += static_cast<int>(count) - 1;
-    *to++ = digits[0];
-    if (count > 1) {
-        *to++ = '.';
-        memcpy(to, digits + 1, 16); // at most 17 digits, whatever is behind them
-        to += count - 1;
-    }
-    *to++ = 'e';
-    *to++ = exponent < 0 ? '-' : '+';
-    unsigned size = static_cast<unsigned>(exponent < 0 ? -exponent : exponent);
-    if (size >= 100)
-        *to++ = static_cast<char>('0' + size / 100);
-    *to++ = static_cast<char>('0' + size / 10 % 10);
-    *to++ = static_cast<char>('0' + size % 10);
-    return static_cast<size_t>(to - start);
+    auto decimal = jkj::dragonbox::to_decimal(value);
+    *exponent = decimal.exponent;
+    return decimal.significand;
 }
 #else
-extern "C" size_t number_double_shortest(double value, char *to)
+extern "C" uint64_t number_double_digits(double value, int *exponent)
 {
-    return std::to_chars(to, to + NUMBER_SHORTEST_MAX, value, std::chars_format::scientific).ptr - to;
+    char text[32]; // d.ddde+xx
+    const char *end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
+    uint64_t digits = 0;
+    int behind = 0;
+    bool fraction = false;
+    const char *at = text;
+    for (; *at != 'e'; at++) {
+        fraction |= *at == '.';
+        if (*at == '.')
+            continue;
+        digits = digits * 10 + static_cast<uint64_t>(*at - '0');
+        behind += fraction;
+    }
+    at += at[1] == '+' ? 2 : 1;
+    std::from_chars(at, end, *exponent);
+    *exponent -= behind;
+    return digits;
 }
 #endif
