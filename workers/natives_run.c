@@ -138,6 +138,19 @@ static const char *next_item(const char *at, const char *end)
     return *at == ',' ? token_skip_blanks(at + 1, end) : NULL;
 }
 
+/* Squares a number with a fraction. Returns where the next one begins, or NULL: it is something else. */
+static inline const char *square_double(const char *at, const char *end, char separator, struct buf *out)
+{
+    double real;
+    if ((at = number_scan_double(at, end, &real)) == NULL || !isfinite(real * real) ||
+        (at = next_item(at, end)) == NULL)
+        return NULL;
+    char *to = buf_room(out, RESULT_BYTES);
+    *to = separator;
+    buf_added(out, 1 + number_print_double(real * real, to + 1));
+    return at;
+}
+
 /* Squares one number of any form, if it is no matter of big integers or errors. Returns where the next one begins, or
  * NULL. */
 static const char *square_one(const char *at, const char *end, char separator, struct buf *out)
@@ -173,7 +186,9 @@ size_t native_run_squared(const char **cursor, const char *end, size_t most, cha
         if (done == most)
             break;
         *progress = first + (uint32_t)done;
-        const char *next = square_one(*cursor, end, separator, out);
+        const char *next = square_double(*cursor, end, separator, out);
+        if (next == NULL)
+            next = square_one(*cursor, end, separator, out);
         if (next == NULL)
             break;
         *cursor = next;

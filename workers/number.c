@@ -42,6 +42,18 @@ static bool read_short_decimal(const char *point, const char *end, uint64_t whol
     return true;
 }
 
+const char *number_scan_double(const char *at, const char *end, double *real)
+{
+    const char *digit = at + (at < end && *at == '-');
+    if (end - digit < 3 || (unsigned char)(*digit - '0') > 9 || (*digit == '0' && (unsigned char)(digit[1] - '0') < 10))
+        return NULL;
+    while (digit < end && (unsigned char)(*digit - '0') < 10)
+        digit++;
+    if (end - digit < 2 || *digit != '.' || (unsigned char)(digit[1] - '0') > 9)
+        return NULL;
+    return number_double_scan(at, end, real);
+}
+
 enum number_kind number_read(struct span number, int64_t *integer, double *real)
 {
     const char *end = number.at + number.length;
@@ -64,6 +76,8 @@ enum number_kind number_read(struct span number, int64_t *integer, double *real)
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ASCII 0x3030303030303030u
+
 /* The eight digits of a value below 10^8 as bytes 0 to 9, the first in the lowest byte: halves, then pairs, then digits
  * are parted by multiplication, without a branch, as the lengths of numbers in a list are hard to predict. */
 static inline uint64_t eight_digits(uint32_t value)
@@ -75,21 +89,39 @@ static inline uint64_t eight_digits(uint32_t value)
     return tens | (twos - 10 * tens) << 8;
 }
 
-size_t number_print_uint64(uint64_t value, char *to)
+/* A value below 10^8 in all of its eight digits, leading zeros too. */
+static inline void print_eight(uint32_t value, char *to)
 {
-    const uint64_t ascii = 0x3030303030303030u;
-    uint64_t digits;
-    if (value >= 100000000) {
-        size_t before = number_print_uint64(value / 100000000, to);
-        digits = eight_digits((uint32_t)(value % 100000000)) | ascii;
-        memcpy(to + before, &digits, 8);
-        return before + 8;
-    }
-    digits = eight_digits((uint32_t)value);
+    uint64_t digits = eight_digits(value) | ASCII;
+    memcpy(to, &digits, 8);
+}
+
+/* A value below 10^8 without leading zeros; eight bytes are written. */
+static inline size_t print_upto_eight(uint32_t value, char *to)
+{
+    uint64_t digits = eight_digits(value);
     unsigned zeros = (unsigned)__builtin_ctzll(digits | (uint64_t)1 << 56) / 8;
-    digits = (digits | ascii) >> 8 * zeros;
+    digits = (digits | ASCII) >> 8 * zeros;
     memcpy(to, &digits, 8);
     return 8 - zeros;
+}
+
+size_t number_print_uint64(uint64_t value, char *to)
+{
+    const uint64_t eight = 100000000, sixteen = eight * eight;
+    if (value < eight)
+        return print_upto_eight((uint32_t)value, to);
+    size_t length = 0;
+    if (value >= sixteen) {
+        length = print_upto_eight((uint32_t)(value / sixteen), to);
+        value %= sixteen;
+        print_eight((uint32_t)(value / eight), to + length);
+        length += 8;
+    } else {
+        length = print_upto_eight((uint32_t)(value / eight), to);
+    }
+    print_eight((uint32_t)(value % eight), to + length);
+    return length + 8;
 }
 #else
 size_t number_print_uint64(uint64_t value, char *to)

@@ -23,6 +23,9 @@ enum number_kind {
 /* What a checked number token is; *integer or *real is set for the kinds that have one. "-0" is INT64 0; "-0.0" is the
  * double. 1e3 is a double. */
 enum number_kind number_read(struct span number, int64_t *integer, double *real);
+/* Reads a number token with a fraction at `at`, before `end`, unchecked so far. Returns the byte behind it, or NULL: it
+ * is something else, or not in range; token_read() and number_read() tell what. */
+const char *number_scan_double(const char *at, const char *end, double *real);
 /* Decimal text at `to` (no NUL); returns its length. */
 size_t number_print_int64(int64_t value, char *to);
 size_t number_print_uint64(uint64_t value, char *to);

@@ -37,6 +37,12 @@ extern "C" bool number_double_read(const char *at, const char *end, double *valu
     return !too_large(at, end);
 }
 
+extern "C" const char *number_double_scan(const char *at, const char *end, double *value)
+{
+    auto result = std::from_chars(at, end, *value);
+    return result.ec == std::errc() ? result.ptr : nullptr;
+}
+
 #if __has_include(<dragonbox/dragonbox.h>)
 // Dragonbox (Jeon, 2022) finds the digits in a third of the time.
 extern "C" uint64_t number_double_digits(double value, int *exponent)

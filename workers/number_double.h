@@ -11,6 +11,9 @@ extern "C" {
 
 /* The double nearest to the JSON number in [at, end), 0 with its sign where it is too small; false: it is too large. */
 bool number_double_read(const char *at, const char *end, double *value);
+/* The double at the front of [at, end), and where its text ends; NULL: there is none in range. It takes more than JSON
+ * does at a token's front (leading zeros, no digit behind the point): the caller has looked at that. */
+const char *number_double_scan(const char *at, const char *end, double *value);
 /* The fewest digits that read back the same: value = digits · 10^exponent, at most 17 of them, the last one not 0. The
  * value must be finite and above 0. */
 uint64_t number_double_digits(double value, int *exponent);
