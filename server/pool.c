@@ -62,6 +62,7 @@ static void do_fork(struct pool *pool, const struct sched_action *action, uint64
     }
     seat->generation = action->generation;
     seat->used = true;
+    seat->spare = false;
 }
 
 static void do_kill(struct pool *pool, const struct sched_action *action)
@@ -69,6 +70,7 @@ static void do_kill(struct pool *pool, const struct sched_action *action)
     struct order order = {
         .version = PROTOCOL_VERSION, .type = ORDER_KILL, .slot = action->slot, .generation = action->generation};
     send_order(pool, &order, NULL, 0);
+    pool->seats[action->slot].spare = action->spare;
 }
 
 /* A worker is no more: what it still wrote is taken in before anyone is blamed. */
@@ -82,7 +84,7 @@ static void ended(struct seat *seat, struct sched_death *death, uint64_t now_ns)
         death->page_item = seat->page->item;
     }
     enum slot_state state = scheduler_slot_state(seat->pool->scheduler, seat->slot);
-    if (state != SLOT_LEAVING && !death->lost) {
+    if (state != SLOT_LEAVING && !seat->spare && !death->lost) {
         seat->deaths++;
         seat->last_status = death->status;
     }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "api/plan.h"
 #include "server/scheduler_state.h"
 #include "workers/log.h"
 
@@ -335,8 +336,11 @@ double scheduler_item_ns(const struct scheduler *scheduler, uint32_t function)
 uint64_t scheduler_backlog_ns(const struct scheduler *scheduler)
 {
     double backlog_ns = 0;
-    for (const struct sched_call *call = scheduler->calls; call != NULL; call = call->next)
-        backlog_ns += (double)(call->known - call->ended) * (call->item_ns > 0 ? call->item_ns : 0);
+    for (const struct sched_call *call = scheduler->calls; call != NULL; call = call->next) {
+        double rest_ns = (double)(call->known - call->ended) * call->item_ns;
+        double turn_ns = call->item_ns > PLAN_TARGET_NS ? call->item_ns : PLAN_TARGET_NS;
+        backlog_ns += rest_ns < turn_ns ? rest_ns : turn_ns;
+    }
     return (uint64_t)(backlog_ns / (scheduler->limits.workers > 0 ? scheduler->limits.workers : 1));
 }
 

@@ -61,7 +61,7 @@ struct sched_options {
 enum sched_action_type {
     SCHED_FORK,     /* slot, generation, spawn: a worker please */
     SCHED_DISPATCH, /* slot, task, owner, first, count, flags, budget_us: pack and send */
-    SCHED_KILL,     /* slot, generation */
+    SCHED_KILL,     /* slot, generation, spare: whether it is killed for being in the way, not for what it did */
     SCHED_RETIRE,   /* slot: close its task pipe */
     SCHED_FAIL,     /* owner, first, count, error and what is known of the death: these items ended */
     SCHED_END,      /* owner, ended: the call is over, its handle void */
@@ -75,7 +75,7 @@ struct sched_action {
     uint32_t count;
     uint16_t flags; /* TASK_… */
     uint32_t budget_us;
-    bool spawn;
+    bool spawn, spare;
     enum item_error error;
     uint32_t attempts;
     int signal, exit_code; /* of WORKER_DIED: one of them; exit_code -1 if none */
@@ -151,7 +151,9 @@ uint64_t scheduler_slot_items(const struct scheduler *scheduler, uint32_t slot);
 uint32_t scheduler_live(const struct scheduler *scheduler);                      /* shared workers READY or BUSY */
 uint32_t scheduler_target(const struct scheduler *scheduler);                    /* that should be */
 double scheduler_item_ns(const struct scheduler *scheduler, uint32_t function);  /* measured cost; 0: unknown */
-uint64_t scheduler_backlog_ns(const struct scheduler *scheduler); /* estimated work not yet handed out, per worker */
+/* How long a new call's first item would wait, by estimate: until each call there is had its turn, a quantum or an
+ * item. */
+uint64_t scheduler_backlog_ns(const struct scheduler *scheduler);
 /* A function whose calls crash worker after worker: refuse new ones until then (0: it is well). */
 uint64_t scheduler_breaker_ns(const struct scheduler *scheduler, uint32_t function, uint64_t now_ns);
 size_t scheduler_calls(const struct scheduler *scheduler);

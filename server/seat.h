@@ -25,8 +25,9 @@ struct seat {
     struct page *page;                          /* once there was a worker: kept for the next */
     int pid;                                    /* 0: not known */
     bool used;                                  /* a worker was asked for and has not ended */
-    bool dirty;                                 /* `out` has something to write: it is in the pool's list */
-    bool blocked;                               /* its task pipe is full; watched for room */
+    bool spare;   /* it is killed because it was in the way: its end is no death to tell of */
+    bool dirty;   /* `out` has something to write: it is in the pool's list */
+    bool blocked; /* its task pipe is full; watched for room */
     struct buf in, out;
     size_t wanted; /* bytes that make the frame at the front of `in` whole */
     uint64_t deaths;

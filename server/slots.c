@@ -51,7 +51,7 @@ void slot_kill(struct scheduler *scheduler, struct slot *slot, enum kill_reason 
         return;
     slot->kill = reason;
     slot_set(scheduler, slot, SLOT_DYING, now_ns);
-    slot_action(scheduler, SCHED_KILL, slot);
+    slot_action(scheduler, SCHED_KILL, slot)->spare = reason == KILL_CANCEL;
 }
 
 void slot_retire(struct scheduler *scheduler, struct slot *slot, uint64_t now_ns)

@@ -31,7 +31,7 @@ static void small_calls_overtake_large_ones(void **state)
 {
     static struct raw raw;
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-        struct server *server = server_start((const char *const[]){"--max-queue-ms", "86400000", NULL});
+        struct server *server = server_start((const char *const[]){NULL});
         post_raw(&raw, server, large[i]);
         WAIT_UNTIL(server_view(server).busy > 0);
         for (unsigned call = 0; call < SMALL_CALLS; call++) {
@@ -56,7 +56,7 @@ static void small_calls_overtake_large_ones(void **state)
 static void large_calls_share(void **state)
 {
     static struct raw raws[2];
-    struct server *server = server_start((const char *const[]){"--max-queue-ms", "86400000", NULL});
+    struct server *server = server_start((const char *const[]){NULL});
     for (unsigned i = 0; i < 2; i++)
         post_raw(&raws[i], server, large[1]);
     json_t *json = post_json(server, "/map", "{'function':'sleep_ms','items':{'repeat':1,'count':300}}", 200);
@@ -75,7 +75,7 @@ static void large_calls_share(void **state)
 static void health_answers_under_load(void **state)
 {
     static struct raw raws[20];
-    struct server *server = server_start((const char *const[]){"--max-queue-ms", "86400000", NULL});
+    struct server *server = server_start((const char *const[]){NULL});
     for (unsigned i = 0; i < 20; i++)
         post_raw(&raws[i], server, large[1]);
     WAIT_UNTIL(server_view(server).calls >= 20);
@@ -100,8 +100,9 @@ static void overload_is_refused(void **state)
     for (unsigned i = 0; i < 200; i++)
         post_raw(&raws[i], server, "{\"function\":\"sleep_ms\",\"items\":[20]}");
     struct reply reply = {0};
-    WAIT_UNTIL(
-        (reply_clear(&reply), reply = http_post(server, "/map", "{'function':'sleep_ms','items':[50]}")).status == 503);
+    WAIT_UNTIL((reply_clear(&reply),
+                reply = http_post(server, "/map", "{'function':'sleep_ms','items':[50],'deadline_ms':50}"))
+                   .status == 503);
     assert_non_null(reply_header(&reply, "Retry-After"));
     json_t *json = reply_json(&reply, 503);
     assert_json(json, "{'type':'/problems/unavailable','detail':'~max-queue-ms'}");

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "workers/buf.h"
 #include "workers/log.h"
 #include "workers/message.h"
 #include "workers/worker.h"
@@ -29,6 +30,23 @@ struct child {
 static struct child *children;
 static size_t child_count, child_capacity;
 
+/* Reports that the socket has no room for wait here: a zygote that waited for the front while the front waits to give
+ * it orders would be the end of both. */
+static struct buf waiting;
+
+static void send_waiting(void)
+{
+    while (waiting.length > 0) {
+        ssize_t n = send(ZYGOTE_CONTROL_FD, buf_start(&waiting), sizeof(struct report), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0 && errno != EINTR)
+            _exit(0); /* the front is gone */
+        if (n > 0)
+            buf_consume(&waiting, sizeof(struct report));
+    }
+}
+
 static void report(uint32_t type, const struct child *child, int status, uint64_t peak_bytes)
 {
     struct report packet = {.version = PROTOCOL_VERSION,
@@ -38,9 +56,8 @@ static void report(uint32_t type, const struct child *child, int status, uint64_
                             .pid = child->pid,
                             .status = status,
                             .peak_bytes = peak_bytes};
-    while (send(ZYGOTE_CONTROL_FD, &packet, sizeof packet, MSG_NOSIGNAL) < 0)
-        if (errno != EINTR)
-            _exit(0); /* the front is gone */
+    buf_append(&waiting, &packet, sizeof packet);
+    send_waiting();
 }
 
 static void harden(void)
@@ -88,6 +105,7 @@ _Noreturn static void become_worker(const struct order *order, const int fds[ORD
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     keep_descriptors(fds);
     free(children);
+    buf_clear(&waiting);
     log_open("worker");
     prctl(PR_SET_NAME, "forkmap-work");
     if (order->flags & ORDER_SPAWN) {
@@ -229,15 +247,17 @@ _Noreturn void zygote_main(void)
         die("signalfd: %s", strerror(errno));
     struct pollfd polled[] = {{ZYGOTE_CONTROL_FD, POLLIN, 0}, {signals, POLLIN, 0}};
     for (;;) {
+        polled[0].events = (short)(POLLIN | (waiting.length > 0 ? POLLOUT : 0));
         if (poll(polled, 2, -1) < 0 && errno != EINTR)
             die("poll: %s", strerror(errno));
+        send_waiting();
         if (polled[1].revents) {
             struct signalfd_siginfo info;
             while (read(signals, &info, sizeof info) == sizeof info)
                 ;
             reap();
         }
-        if (polled[0].revents && !take_order())
+        if ((polled[0].revents & ~POLLOUT) && !take_order())
             break;
     }
     for (size_t i = 0; i < child_count; i++)
