@@ -132,7 +132,7 @@ static void more_answers(struct load *load, unsigned more)
 static unsigned storm_kills(void)
 {
     const char *text = getenv("STORM_KILLS");
-    return text != NULL ? (unsigned)strtoul(text, NULL, 10) : is_sanitized() ? 60 : 300;
+    return text != NULL ? (unsigned)strtoul(text, NULL, 10) : is_sanitized() ? 60 : 500;
 }
 
 /* Whether the zygote's children are the live workers: no zombie, nobody that is not known. */

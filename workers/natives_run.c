@@ -138,6 +138,20 @@ static const char *next_item(const char *at, const char *end)
     return *at == ',' ? token_skip_blanks(at + 1, end) : NULL;
 }
 
+/* Squares an integer whose square fits 64 bits. Returns where the next one begins, or NULL: it is something else. */
+static inline const char *square_integer(const char *at, const char *end, char separator, struct buf *out)
+{
+    int64_t integer;
+    uint64_t square;
+    if ((at = number_scan_int64(at, end, &integer)) == NULL || __builtin_mul_overflow(integer, integer, &square) ||
+        (at = next_item(at, end)) == NULL)
+        return NULL;
+    char *to = buf_room(out, RESULT_BYTES);
+    *to = separator;
+    buf_added(out, 1 + number_print_uint64(square, to + 1));
+    return at;
+}
+
 /* Squares a number with a fraction. Returns where the next one begins, or NULL: it is something else. */
 static inline const char *square_double(const char *at, const char *end, char separator, struct buf *out)
 {
@@ -186,7 +200,9 @@ size_t native_run_squared(const char **cursor, const char *end, size_t most, cha
         if (done == most)
             break;
         *progress = first + (uint32_t)done;
-        const char *next = square_double(*cursor, end, separator, out);
+        const char *next = square_integer(*cursor, end, separator, out);
+        if (next == NULL)
+            next = square_double(*cursor, end, separator, out);
         if (next == NULL)
             next = square_one(*cursor, end, separator, out);
         if (next == NULL)
