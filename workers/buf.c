@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "workers/log.h"
+#include "workers/utf8.h"
 
 void buf_init(struct buf *buf)
 {
@@ -80,32 +81,6 @@ void buf_printf(struct buf *buf, const char *format, ...)
     vsnprintf(buf_room(buf, (size_t)need + 1), (size_t)need + 1, format, list);
     va_end(list);
     buf->length += (size_t)need;
-}
-
-/* The length of the well-formed UTF-8 sequence at `at` (1 to 4), or 0. */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end)
-{
-    static const struct {
-        unsigned char first, last, low, high, length;
-    } forms[] = {
-        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (*at < forms[i].first || *at > forms[i].last)
-            continue;
-        size_t length = forms[i].length;
-        if ((size_t)(end - at) < length)
-            return 0;
-        if (length > 1 && (at[1] < forms[i].low || at[1] > forms[i].high))
-            return 0;
-        for (size_t k = 2; k < length; k++)
-            if ((at[k] & 0xc0) != 0x80)
-                return 0;
-        return length;
-    }
-    return 0;
 }
 
 void buf_append_json(struct buf *buf, const char *text, size_t length)

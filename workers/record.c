@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "workers/utf8.h"
+
 #define ONES (~(uint64_t)0 / 255)
 #define HIGHS (ONES * 0x80)
 
@@ -40,25 +42,6 @@ static const unsigned char *skip_plain(const unsigned char *at, const unsigned c
     return at;
 }
 
-/* The length of the well-formed sequence at `at`, 1 to 4, or 0. */
-static size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
-{
-    unsigned char lead = *at;
-    if (lead < 0x80)
-        return 1;
-    size_t length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-    if (length == 0 || (size_t)(end - at) < length)
-        return 0;
-    unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 size_t record_utf8(struct span text)
 {
     const unsigned char *start = (const unsigned char *)text.at, *end = start + text.length, *at = start;
@@ -67,7 +50,7 @@ size_t record_utf8(struct span text)
             at += 8;
             continue;
         }
-        size_t length = utf8_sequence(at, end);
+        size_t length = utf8_length(at, end);
         if (length == 0)
             break;
         at += length;
@@ -95,7 +78,7 @@ static bool append_content(struct span text, struct buf *out, size_t *bad)
     while (at < end) {
         const unsigned char *run = at;
         size_t length = 1;
-        while ((at = skip_plain(at, end)) < end && *at >= 0x80 && (length = utf8_sequence(at, end)) > 0)
+        while ((at = skip_plain(at, end)) < end && *at >= 0x80 && (length = utf8_length(at, end)) > 0)
             at += length;
         buf_append(out, run, (size_t)(at - run));
         if (at == end)
