@@ -78,15 +78,20 @@ static uint64_t fresh_seed(struct calls *calls)
     return (z ^ (z >> 31)) >> 11;
 }
 
+static void settle_seed(struct call *call)
+{
+    if (!call->request.has_seed)
+        call->request.seed = fresh_seed(call->calls);
+    call->request.has_seed = true;
+}
+
 static bool begin(struct call *call)
 {
     struct calls *calls = call->calls;
     const struct request *request = &call->request;
     if (!function_open(call))
         return false;
-    if (!request->has_seed)
-        call->request.seed = fresh_seed(calls);
-    call->request.has_seed = true;
+    settle_seed(call);
     uint32_t number = function_number(request->function);
     bool spawn = request->context == CONTEXT_SPAWN;
     struct sched_options options = {
@@ -222,6 +227,7 @@ void call_finish(struct call *call, uint64_t now_ns)
         call_cancel_work(call); /* what was computed so far is void */
         call->ended_early = call->lied = false;
     }
+    settle_seed(call);
     count_items(call);
     if (call->ended_early) {
         call_conclude(call, call->early_ended);

@@ -163,10 +163,26 @@ static void dice(void **state)
         assert_int_equal(sum_of_counts(json), cases[i].rolls);
         json_decref(json);
     }
-    json_t *one = post_json(*state, "/dice", "", 200), *other = post_json(*state, "/dice", "", 200);
-    assert_false(json_equal(json_at(one, "seed"), json_at(other, "seed")));
-    json_decref(one);
-    json_decref(other);
+}
+
+/* A seed that the service chose is a new one each time, is told, and is the one that was used. */
+static void the_seed_told_is_the_seed_used(void **state)
+{
+    static const char *const methods[] = {"simulate", "multinomial"};
+    for (size_t i = 0; i < 2; i++) {
+        char body[120];
+        snprintf(body, sizeof body, "{'rolls':1000000,'method':'%s'}", methods[i]);
+        json_t *one = post_json(*state, "/dice", body, 200), *other = post_json(*state, "/dice", body, 200);
+        assert_false(json_equal(json_at(one, "seed"), json_at(other, "seed")));
+        assert_false(json_equal(json_at(one, "counts"), json_at(other, "counts")));
+        json_decref(other);
+        snprintf(body, sizeof body, "{'rolls':1000000,'method':'%s','seed':%lld}", methods[i],
+                 (long long)json_integer_value(json_at(one, "seed")));
+        other = post_json(*state, "/dice", body, 200);
+        assert_true(json_equal(one, other));
+        json_decref(one);
+        json_decref(other);
+    }
 }
 
 /* Random functions depend on the seed and an item's index alone. */
@@ -236,10 +252,15 @@ static void large_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_by_query), cmocka_unit_test(lost_line_breaks),
-        cmocka_unit_test(aggregates),     cmocka_unit_test(the_same_seed_the_same_dice),
-        cmocka_unit_test(dice),           cmocka_unit_test(the_same_seed_the_same_rolls),
-        cmocka_unit_test(large_bodies),   cmocka_unit_test(a_trace_has_every_item),
+        cmocka_unit_test(items_by_query),
+        cmocka_unit_test(lost_line_breaks),
+        cmocka_unit_test(aggregates),
+        cmocka_unit_test(the_same_seed_the_same_dice),
+        cmocka_unit_test(the_seed_told_is_the_seed_used),
+        cmocka_unit_test(dice),
+        cmocka_unit_test(the_same_seed_the_same_rolls),
+        cmocka_unit_test(large_bodies),
+        cmocka_unit_test(a_trace_has_every_item),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
