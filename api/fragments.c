@@ -103,6 +103,7 @@ static void append_run(struct fragments *fragments, struct span output, char *da
 
 static void early_push(struct fragments *fragments, struct early entry)
 {
+    fragments->early_bytes += entry.length;
     fragments->early =
         table_grow(fragments->early, fragments->early_count, &fragments->early_capacity, sizeof *fragments->early);
     size_t at = fragments->early_count++;
@@ -114,6 +115,7 @@ static void early_push(struct fragments *fragments, struct early entry)
 static struct early early_pop(struct fragments *fragments)
 {
     struct early top = fragments->early[0], last = fragments->early[--fragments->early_count];
+    fragments->early_bytes -= top.length;
     size_t at = 0, child;
     while ((child = 2 * at + 1) < fragments->early_count) {
         if (child + 1 < fragments->early_count && fragments->early[child + 1].first < fragments->early[child].first)

@@ -23,8 +23,9 @@ struct fragments {
     struct block *blocks;
     size_t block_count, block_capacity;
     size_t tail_capacity; /* of the last block's memory; 0: it is closed */
-    size_t bytes;
-    struct early *early; /* a heap, least first on top */
+    size_t bytes;         /* in the blocks */
+    size_t early_bytes;   /* in the heap */
+    struct early *early;  /* a heap, least first on top */
     size_t early_count, early_capacity;
 };
 

@@ -103,6 +103,13 @@ uint64_t outcome_failed(const struct outcome *outcome)
     return outcome->failures.failed;
 }
 
+size_t outcome_bytes(const struct outcome *outcome)
+{
+    if (outcome->aggregation != NULL)
+        return aggregation_bytes(outcome->aggregation);
+    return outcome->fragments.bytes + outcome->fragments.early_bytes;
+}
+
 const char *outcome_refused(const struct outcome *outcome)
 {
     return outcome->aggregation != NULL ? aggregation_refused(outcome->aggregation) : NULL;

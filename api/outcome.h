@@ -44,6 +44,8 @@ void outcome_failure(struct outcome *outcome, uint64_t item, enum item_error typ
 void outcome_lost(struct outcome *outcome, uint64_t first, uint64_t count, enum item_error type,
                   const struct outcome_death *death);
 uint64_t outcome_failed(const struct outcome *outcome);
+/* Bytes that the results take, in whatever form they are kept. */
+size_t outcome_bytes(const struct outcome *outcome);
 /* The JSON type of the first result that the aggregate cannot take, or NULL. */
 const char *outcome_refused(const struct outcome *outcome);
 /* The first listed failure by index as a JSON object (for apply, and on_error fail); NULL if none failed. *index and

@@ -71,6 +71,10 @@ void call_refuse(struct call *call, const struct problem *problem)
 {
     call_cancel_work(call);
     answer_problem(&call->answer, problem, call->start.id);
+    outcome_free(call->outcome);
+    call->outcome = NULL;
+    call->calls->kept_bytes -= call->answer_bytes;
+    call->answer_bytes = 0;
     call->answer.close = problem->type == PROBLEM_TOO_LARGE;
     call->state = CALL_ENDED;
 }
@@ -85,16 +89,16 @@ bool call_keep_room(struct call *call, size_t capacity)
     char *body = realloc(call->body, capacity);
     if (body == NULL)
         return false;
-    calls->body_bytes += capacity - call->body_capacity;
+    calls->kept_bytes += capacity - call->body_capacity;
     call->body = body;
     call->body_capacity = capacity;
     return true;
 }
 
-static bool refuse_budget(struct call *call, struct problem *problem)
+bool call_over_budget(struct call *call, struct problem *problem)
 {
     problem_set(problem, PROBLEM_UNAVAILABLE,
-                "the bodies of the requests under way take all of max-bodies, %llu bytes; try again shortly",
+                "the bodies and answers under way take all of max-bodies, %llu bytes; try again shortly",
                 (unsigned long long)call->calls->options->max_bodies_bytes);
     problem->retry_after_s = 1;
     return false;
@@ -163,8 +167,8 @@ static bool admit(struct call *call, struct problem *problem)
         problem_set(problem, PROBLEM_UNAVAILABLE,
                     "the calls under way will take longer than max-queue-ms, %llu ms, by estimate",
                     (unsigned long long)options->max_queue_ms);
-    else if (calls->body_bytes + length > options->max_bodies_bytes)
-        return refuse_budget(call, problem);
+    else if (calls->kept_bytes + length > options->max_bodies_bytes)
+        return call_over_budget(call, problem);
     else
         return true;
     problem->retry_after_s = 1;
@@ -188,7 +192,7 @@ static struct call *call_make(struct calls *calls)
         memset(&call->request, 0, sizeof *call - offsetof(struct call, request));
         call->body = body;
         call->body_capacity = capacity;
-        calls->body_bytes += capacity;
+        calls->kept_bytes += capacity;
     }
     call->calls = calls;
     return call;
@@ -197,7 +201,7 @@ static struct call *call_make(struct calls *calls)
 static void call_unmake(struct call *call)
 {
     struct calls *calls = call->calls;
-    calls->body_bytes -= call->body_capacity;
+    calls->kept_bytes -= call->body_capacity + call->answer_bytes;
     if (calls->kept_count == CALLS_KEPT || call->body_capacity > BODY_KEPT) {
         free(call->body);
         free(call);
@@ -226,7 +230,7 @@ struct call *call_new(struct calls *calls, const struct call_start *start)
         problem_set(problem, PROBLEM_WRONG_VALUE, "only /map and /starmap take their function in the query");
     if (problem->type == PROBLEM_NONE && start->content_length > 0 &&
         !call_keep_room(call, (size_t)start->content_length))
-        refuse_budget(call, problem);
+        call_over_budget(call, problem);
     if (problem->type != PROBLEM_NONE)
         call_refuse(call, problem);
     return call;

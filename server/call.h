@@ -30,7 +30,7 @@ struct calls {
     struct scheduler *scheduler;
     struct pool *pool;
     struct loop *loop;
-    uint64_t body_bytes; /* of all bodies kept now */
+    uint64_t kept_bytes; /* of all bodies and results now */
     uint64_t *made;      /* calls by function number */
     uint64_t live_ns;    /* when a worker was last alive */
     bool draining;

@@ -155,7 +155,7 @@ bool call_body(struct call *call, const char *bytes, size_t length, uint64_t now
         size_t capacity = call->body_capacity * 2 > call->body_length + length ? call->body_capacity * 2
                                                                                : call->body_length + length + 4096;
         if (call->body_length + length > options->max_body_bytes ||
-            call->calls->body_bytes - call->body_capacity + capacity > options->max_bodies_bytes ||
+            call->calls->kept_bytes - call->body_capacity + capacity > options->max_bodies_bytes ||
             !call_keep_room(call, capacity))
             return false;
     }

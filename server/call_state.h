@@ -28,7 +28,8 @@ struct call {
     enum call_state state;
     char *body;
     size_t body_length, body_capacity;
-    size_t fed; /* bytes that the scan has seen */
+    size_t answer_bytes; /* of results, as counted in calls->kept_bytes */
+    size_t fed;          /* bytes that the scan has seen */
     size_t members_taken;
     struct scan scan;
     struct request request;
@@ -58,6 +59,8 @@ void call_refuse(struct call *call, const struct problem *problem);
 void call_cancel_work(struct call *call);
 /* Memory for a body of `capacity` bytes; false: there is none. */
 bool call_keep_room(struct call *call, size_t capacity);
+/* Fills in a 503: there is no memory for more. Returns false. */
+bool call_over_budget(struct call *call, struct problem *problem);
 bool call_is_type(const char *content_type, const char *wanted);
 /* call_answer.c: makes the answer of what became of the items. */
 void call_conclude(struct call *call, enum ended ended);

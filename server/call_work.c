@@ -7,6 +7,7 @@
 #include "server/call_state.h"
 
 #define TASK_BYTES (192u << 10)     /* of a task with `auto` chunks: a few fit a pipe */
+#define TRACE_BYTES 160             /* of a chunk's line in the trace, about */
 #define TASK_BYTES_MOST (48u << 20) /* of any: a frame's limit, and some */
 
 uint32_t call_fit(void *owner, uint64_t first, uint32_t most, bool chunksize_given)
@@ -73,6 +74,37 @@ static void on_dispatch(void *owner, const struct sched_action *action, struct t
         trace_dispatch(call, action);
 }
 
+/* Refuses the call while the pool tells of it: http learns of it, unless the body is still being read. */
+static void refuse_now(struct call *call, const struct problem *problem)
+{
+    bool reading = call->state == CALL_READING;
+    call_refuse(call, problem);
+    if (!reading)
+        call->calls->answered(call->start.request);
+}
+
+/* Counts the results kept; where they are more than may be, the call is over. */
+static void count_results(struct call *call)
+{
+    struct calls *calls = call->calls;
+    struct problem problem = {0};
+    size_t bytes = outcome_bytes(call->outcome) + call->trace_count * TRACE_BYTES;
+    calls->kept_bytes += bytes - call->answer_bytes;
+    call->answer_bytes = bytes;
+    if (bytes > calls->options->max_answer_bytes) {
+        problem_set(&problem, PROBLEM_TOO_LARGE,
+                    "the answer grew beyond max-answer, %llu bytes; ask for fewer items at once, or aggregate",
+                    (unsigned long long)calls->options->max_answer_bytes);
+        problem.has_limit = true;
+        problem.limit = calls->options->max_answer_bytes;
+    } else if (calls->kept_bytes > calls->options->max_bodies_bytes) {
+        call_over_budget(call, &problem);
+    } else {
+        return;
+    }
+    refuse_now(call, &problem);
+}
+
 static void on_result(void *owner, struct pool_result *result)
 {
     struct call *call = owner;
@@ -106,6 +138,7 @@ static void on_result(void *owner, struct pool_result *result)
         }
         outcome_failure(call->outcome, result->first + (item - message->first), type, members, result->attempts);
     }
+    count_results(call);
 }
 
 static void on_malformed(void *owner, uint64_t first, const struct malformed_message *malformed)
@@ -122,10 +155,7 @@ static void on_malformed(void *owner, uint64_t first, const struct malformed_mes
     problem.line = position.line;
     problem.column = position.column;
     problem.offset = position.offset;
-    bool reading = call->state == CALL_READING;
-    call_refuse(call, &problem);
-    if (!reading)
-        call->calls->answered(call->start.request);
+    refuse_now(call, &problem);
 }
 
 static void on_failed(void *owner, const struct sched_action *action)

@@ -36,7 +36,7 @@ struct options {
     uint64_t recycle_items; /* 0: never */
     uint64_t start_method;  /* enum start_method */
     bool demo_functions;
-    uint64_t max_body_bytes, max_bodies_bytes, max_item_bytes, max_items;
+    uint64_t max_body_bytes, max_bodies_bytes, max_answer_bytes, max_item_bytes, max_items;
     uint64_t item_timeout_ms, deadline_ms;
     uint64_t max_connections;
     uint64_t header_timeout_ms;

@@ -124,6 +124,27 @@ static void overload_is_refused(void **state)
     server_stop(server);
 }
 
+/* What a call may make of few bytes is bounded, and what it cost is given back. */
+static void answers_have_a_limit(void **state)
+{
+    struct server *server = server_start((const char *const[]){"--max-answer", "1M", "--max-bodies", "4M", NULL});
+    static const char *const large[] = {
+        "{'function':'squared','items':{'range':[1000000]}}",
+        "{'function':'echo','items':{'repeat':'0123456789abcdef','count':1000000}}",
+        "{'function':'squared','items':{'range':[100000]},'chunksize':1,'trace':true}",
+        "{'function':'echo','items':{'range':[1000000]},'aggregate':'counts'}",
+    };
+    for (size_t round = 0; round < 3; round++)
+        for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+            json_t *json = post_json(server, "/map", large[i], 413);
+            assert_json(json, "{'type':'/problems/too-large','limit':1048576,'detail':'~max-answer'}");
+            json_decref(json);
+        }
+    json_decref(post_json(server, "/map", "{'function':'squared','items':{'range':[1000000]},'aggregate':'sum'}", 200));
+    json_decref(post_json(server, "/map", "{'function':'squared','items':{'range':[50000]}}", 200));
+    server_stop(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +152,7 @@ int main(void)
         cmocka_unit_test(large_calls_share),
         cmocka_unit_test(health_answers_under_load),
         cmocka_unit_test(overload_is_refused),
+        cmocka_unit_test(answers_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
