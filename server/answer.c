@@ -65,3 +65,11 @@ void answer_problem(struct answer *answer, const struct problem *problem, const 
     if (problem->type == PROBLEM_UNSUPPORTED_MEDIA)
         answer_header(answer, "Accept-Post", "application/json, application/x-ndjson, text/plain, text/csv");
 }
+
+size_t answer_bytes(const struct answer *answer)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < answer->block_count; i++)
+        bytes += answer->blocks[i].length;
+    return bytes;
+}

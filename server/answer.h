@@ -35,6 +35,7 @@ char *answer_header_room(struct answer *answer, const char *name);
 void answer_json(struct answer *answer, unsigned status, struct buf *body);
 /* Takes the blocks. */
 void answer_blocks(struct answer *answer, unsigned status, struct block *blocks, size_t count);
+size_t answer_bytes(const struct answer *answer); /* of its body */
 void answer_problem(struct answer *answer, const struct problem *problem, const char *instance);
 
 #endif

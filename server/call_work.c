@@ -105,6 +105,17 @@ static void count_results(struct call *call)
     refuse_now(call, &problem);
 }
 
+/* To be done before the results: the errors lie in the same memory, which goes with them. */
+static void take_failures(struct call *call, const struct pool_result *result)
+{
+    const struct result_message *message = result->message;
+    struct span errors = message->errors, members;
+    uint32_t item;
+    enum item_error type;
+    while (result_error_next(&errors, &item, &type, &members))
+        outcome_failure(call->outcome, result->first + (item - message->first), type, members, result->attempts);
+}
+
 static void on_result(void *owner, struct pool_result *result)
 {
     struct call *call = owner;
@@ -122,22 +133,12 @@ static void on_result(void *owner, struct pool_result *result)
         free(result->block);
         return;
     }
+    take_failures(call, result);
     if (message->count > 0 &&
         !outcome_results(call->outcome, result->first, message->count, message->output, result->block))
         call->lied = true;
     else if (message->count == 0)
         free(result->block);
-    struct span errors = message->errors, members;
-    uint32_t item;
-    enum item_error type;
-    for (uint32_t i = 0; i < message->failed; i++) {
-        if (!result_error_next(&errors, &item, &type, &members) || item < message->first ||
-            item - message->first >= message->count) {
-            call->lied = true;
-            break;
-        }
-        outcome_failure(call->outcome, result->first + (item - message->first), type, members, result->attempts);
-    }
     count_results(call);
 }
 

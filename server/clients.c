@@ -51,8 +51,11 @@ static bool is_late(const struct client *client, const struct client_limits *lim
         return age_ns > limits->idle_ns + limits->head_ns;
     case CLIENT_BODY:
         return age_ns > limits->head_ns && client->body_bytes < limits->min_body_rate * (age_ns / 1000000000u);
+    case CLIENT_SEND: /* however slowly it reads, the answer does not lie here for ever */
+        return limits->min_body_rate > 0 &&
+               age_ns > limits->head_ns + client->body_bytes / limits->min_body_rate * 1000000000u;
     default:
-        return false; /* the service's own time, or the library's idle timer */
+        return false; /* the service's own time */
     }
 }
 

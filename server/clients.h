@@ -19,7 +19,7 @@ struct client {
     int fd;
     enum client_phase phase;
     uint64_t phase_ns;   /* when it entered the phase */
-    uint64_t body_bytes; /* of the body, in CLIENT_BODY */
+    uint64_t body_bytes; /* that came of the body, in CLIENT_BODY; that go out, in CLIENT_SEND */
 };
 
 struct clients {
@@ -30,7 +30,7 @@ struct clients {
 struct client_limits {
     uint64_t head_ns;       /* for a whole head; and after it, before the body rate counts */
     uint64_t idle_ns;       /* between requests */
-    uint64_t min_body_rate; /* bytes per second; 0: any */
+    uint64_t min_body_rate; /* bytes per second, both ways; 0: any */
 };
 
 struct client *clients_add(struct clients *clients, int fd, uint64_t now_ns);

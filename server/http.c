@@ -90,8 +90,10 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
 {
     unsigned status = answer->status;
     bool close = answer->close || exchange->close || exchange->http->quiet;
-    struct MHD_Response *response = http_response(&exchange->echo, answer, close);
     enter(exchange, CLIENT_SEND);
+    if (exchange->client != NULL)
+        exchange->client->body_bytes = answer_bytes(answer);
+    struct MHD_Response *response = http_response(&exchange->echo, answer, close);
     enum MHD_Result result = MHD_queue_response(exchange->mhd, status, response);
     MHD_destroy_response(response);
     return result;

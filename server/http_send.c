@@ -58,14 +58,6 @@ static void free_gzip(void *context)
     gzip_free(context);
 }
 
-static size_t answer_bytes(const struct answer *answer)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < answer->block_count; i++)
-        bytes += answer->blocks[i].length;
-    return bytes;
-}
-
 /* The same compressed, if the client wants that and it is long enough; else NULL. */
 static struct MHD_Response *make_gzip(const struct echo *echo, struct answer *answer)
 {

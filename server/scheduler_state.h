@@ -62,6 +62,7 @@ struct slot {
     struct sched_task *head, *tail;
     double load_ns; /* guesses of all its tasks */
     bool dedicated, alone;
+    bool served;             /* it has said READY */
     struct sched_call *call; /* of a dedicated one; NULL once that is over */
     uint64_t seen_task, seen_ns;
     uint32_t seen_item;

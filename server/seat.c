@@ -94,6 +94,11 @@ static bool take_frame(struct seat *seat, enum message type, uint16_t padding, s
 {
     struct ready_message ready;
     struct bye_message bye;
+    enum slot_state state = scheduler_slot_state(seat->pool->scheduler, seat->slot);
+    if (state != SLOT_DYING && (type == MESSAGE_READY) != (state == SLOT_STARTING))
+        return false; /* that comes first, and once */
+    if (state == SLOT_LEAVING && type != MESSAGE_BYE)
+        return false; /* that was its last word; and one that was let go had nothing to do */
     switch (type) {
     case MESSAGE_RESULT:
         return take_result(seat, payload, padding, now_ns);

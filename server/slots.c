@@ -296,8 +296,8 @@ void scheduler_ended(struct scheduler *scheduler, uint32_t number, const struct 
     struct slot *slot = &scheduler->slots[number];
     if (slot->state == SLOT_EMPTY)
         return;
-    if (slot->state == SLOT_STARTING && !death->lost)
-        back_off(scheduler, now_ns);
+    if (!slot->served && slot->kill != KILL_CANCEL && !death->lost)
+        back_off(scheduler, now_ns); /* also one that was killed for how it began */
     struct sched_death end = *death;
     bool moved = end.page_task != slot->seen_task || end.page_item != slot->seen_item;
     bool limit = slot->kill == KILL_TIMEOUT || slot->kill == KILL_MEMORY;
@@ -337,6 +337,7 @@ void scheduler_ready(struct scheduler *scheduler, uint32_t number, uint64_t now_
     if (slot->state != SLOT_STARTING)
         return;
     scheduler->start_failures = 0;
+    slot->served = true;
     slot->seen_ns = now_ns;
     slot_set(scheduler, slot, slot->head != NULL ? SLOT_BUSY : SLOT_READY, now_ns);
 }

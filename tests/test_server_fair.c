@@ -128,15 +128,15 @@ static void overload_is_refused(void **state)
 static void answers_have_a_limit(void **state)
 {
     struct server *server = server_start((const char *const[]){"--max-answer", "1M", "--max-bodies", "4M", NULL});
-    static const char *const large[] = {
+    static const char *const greedy[] = {
         "{'function':'squared','items':{'range':[1000000]}}",
         "{'function':'echo','items':{'repeat':'0123456789abcdef','count':1000000}}",
         "{'function':'squared','items':{'range':[100000]},'chunksize':1,'trace':true}",
         "{'function':'echo','items':{'range':[1000000]},'aggregate':'counts'}",
     };
     for (size_t round = 0; round < 3; round++)
-        for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-            json_t *json = post_json(server, "/map", large[i], 413);
+        for (size_t i = 0; i < sizeof greedy / sizeof *greedy; i++) {
+            json_t *json = post_json(server, "/map", greedy[i], 413);
             assert_json(json, "{'type':'/problems/too-large','limit':1048576,'detail':'~max-answer'}");
             json_decref(json);
         }

@@ -251,7 +251,7 @@ static void step(struct world *world, uint64_t at_ns)
     scheduler_run(world->scheduler, world->now_ns);
     act(world);
     oracle_turn(world);
-    clients_sweep(world);
+    clients_forget(world);
 }
 
 void world_step(struct world *world)
@@ -313,7 +313,7 @@ void world_clear(struct world *world)
     scheduler_free(world->scheduler);
     for (struct client *client = world->clients; client != NULL; client = client->next)
         client->deaf = true, client->tasks = 0;
-    clients_sweep(world);
+    clients_forget(world);
     for (size_t i = 0; i < world->slots; i++)
         free(world->workers[i].queue);
     free(world->workers);

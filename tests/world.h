@@ -176,7 +176,7 @@ void client_arrives(struct world *world);
 void client_feed(struct world *world, struct client *client);
 void client_cancel(struct world *world, struct client *client);
 void client_release(struct client *client); /* one task less */
-void clients_sweep(struct world *world);    /* frees those that are over and in no pipe */
+void clients_forget(struct world *world);   /* frees those that are over and in no pipe */
 
 /* --- world_worker.c: what a worker does
  * -------------------------------------------------------------------------------- */

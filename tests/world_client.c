@@ -111,7 +111,7 @@ void client_release(struct client *client)
     client->tasks--;
 }
 
-void clients_sweep(struct world *world)
+void clients_forget(struct world *world)
 {
     struct client **link = &world->clients;
     while (*link != NULL) {
