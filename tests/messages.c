@@ -111,6 +111,7 @@ static bool read_result(struct span payload, uint16_t padding)
     uint32_t item;
     enum item_error type;
     while (result_error_next(&errors, &item, &type, &members)) {
+        assert_true(item >= result.first && item - result.first < result.count);
         assert_inside(members, result.errors);
         assert_inside(errors, result.errors);
         assert_true(type > ITEM_OK && type < ITEM_ERRORS);

@@ -131,13 +131,20 @@ static void noise(void **state)
 /* One thing wrong in each. */
 static void results_that_cannot_be(void **state)
 {
+    static const char record[] = "\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0";
     static const struct {
         struct result_message result;
         bool right;
     } rows[] = {
         {{.task = 1, .count = 0}, true},
         {{.task = 1, .count = 1, .output = {text, 2}}, true},
-        {{.task = 1, .count = 1, .failed = 1, .errors = {text, 12}, .output = {text, 5}}, true},
+        {{.task = 1, .count = 1, .failed = 1, .errors = {record, 12}, .output = {text, 5}}, true},
+        {{.task = 1, .first = 7, .count = 3, .failed = 1, .errors = {record, 12}}, false}, /* of another's item */
+        {{.task = 1, .count = 1, .failed = 1, .errors = {text, 16}}, false},
+        {{.task = 1, .count = 2, .failed = 2, .errors = {record, 12}}, false},
+        {{.task = 1, .count = 2, .failed = 1, .errors = {record, 24}}, false},
+        {{.task = 1, .count = 1, .failed = 2, .errors = {record, 24}}, false}, /* more than there are items */
+        {{.task = 1, .count = 2, .failed = 2, .errors = {record, 24}}, false}, /* the same item twice */
         {{.task = 0, .count = 1, .output = {text, 2}}, false},
         {{.task = 1, .count = 1, .failed = 2, .errors = {text, 16}, .output = {text, 5}}, false},
         {{.task = 1, .count = 0, .failed = 1, .errors = {text, 12}}, false},

@@ -167,6 +167,18 @@ void message_pack_result(struct buf *to, const struct result_message *result)
     pack_padding(to, result->errors.length + result->output.length);
 }
 
+/* `failed` records of items of this result, each at most once, and nothing behind them. */
+static bool errors_are_right(const struct result_message *result)
+{
+    struct span errors = result->errors, members;
+    uint32_t item, least = result->first, count = 0;
+    enum item_error type;
+    for (; result_error_next(&errors, &item, &type, &members); count++, least = item + 1)
+        if (item < least || item - result->first >= result->count)
+            return false;
+    return count == result->failed && errors.length == 0;
+}
+
 bool message_unpack_result(struct span payload, uint16_t padding, struct result_message *result)
 {
     struct result_image image;
@@ -185,7 +197,7 @@ bool message_unpack_result(struct span payload, uint16_t padding, struct result_
     result->failed = image.failed;
     result->errors = (struct span){tail.at, image.errors_bytes};
     result->output = (struct span){tail.at + image.errors_bytes, image.output_bytes};
-    return true;
+    return errors_are_right(result);
 }
 
 void message_add_error(struct buf *errors, uint32_t item, enum item_error type, struct span members)
