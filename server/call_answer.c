@@ -102,7 +102,7 @@ static void refuse_failed(struct call *call, enum ended ended)
 static void conclude_dice(struct call *call, enum ended ended)
 {
     struct problem problem = {0};
-    struct buf body = {0}, trace = {0};
+    struct buf body = {0};
     if (ended == ENDED_DEADLINE || call->lost_error == ITEM_TIMEOUT) {
         problem_set(&problem, PROBLEM_DEADLINE,
                     "the dice were not all rolled within deadline_ms, %llu ms; \"method\": \"multinomial\" draws the "
@@ -124,7 +124,6 @@ static void conclude_dice(struct call *call, enum ended ended)
         print_trace(call, &body);
         buf_append_char(&body, '}');
     }
-    buf_clear(&trace);
     answer_json(&call->answer, 200, &body);
 }
 

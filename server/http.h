@@ -1,4 +1,4 @@
-/* http: requests and answers over sockets; the only file that knows libmicrohttpd. It runs that library's own epoll
+/* http: requests and answers over sockets; the only room that knows libmicrohttpd. It runs that library's own epoll
  * inside ours, asks the gate before a byte of a body is read, hands bodies to calls, sends answers, and ends
  * connections that are too slow or whose client left.
  *
@@ -21,7 +21,7 @@ struct http *http_new(struct loop *loop, struct calls *calls, const struct optio
                       size_t listen_count);
 /* Ends every connection. */
 void http_free(struct http *http);
-/* Sockets are read, handlers called, answers sent. Ends with nothing left that waits for it alone. */
+/* Sockets are read, handlers called, answers sent. */
 void http_run(struct http *http, uint64_t now_ns);
 /* When http_run() is due though no descriptor is ready; 0: at once. */
 uint64_t http_due_ns(struct http *http, uint64_t now_ns);

@@ -54,13 +54,6 @@ int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t event
     return -1;
 }
 
-void loop_change(struct loop *loop, struct loop_watch *watch, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = watch};
-    if (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event) != 0)
-        die("epoll_ctl cannot change descriptor %d", watch->fd);
-}
-
 void loop_remove(struct loop *loop, struct loop_watch *watch)
 {
     if (watch->fd >= 0)

@@ -17,7 +17,6 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 /* events as for epoll_ctl(). 0, or -1 with errno. */
 int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t events) __attribute__((warn_unused_result));
-void loop_change(struct loop *loop, struct loop_watch *watch, uint32_t events);
 void loop_remove(struct loop *loop, struct loop_watch *watch);
 /* Waits until `until_ns` at the longest (a time; 0: not at all; UINT64_MAX: for ever), calls what is ready, returns how
  * many descriptors were. */
